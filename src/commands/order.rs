@@ -146,7 +146,7 @@ fn named(command: &Command) -> Option<Named<'_>> {
         | Command::Resend(Target::Order(name)) => Some(Named::Order(name)),
         Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Some(Named::Account(name)),
         // They are in no configuration, or not yet.
-        Command::Forget(_) | Command::TakeOver(_) | Command::CheckTakeOver(_) => None,
+        Command::Forget(_) | Command::TakeOver(_) | Command::CheckTakeOver(_) | Command::Fleet(_) => None,
         Command::Domains(Target::Number { account, .. })
         | Command::Resend(Target::Number { account, .. }) => account.as_deref().map(Named::Account),
         Command::Reissue(command) => Some(Named::Order(&command.order)),

@@ -38,8 +38,26 @@ pub enum Command {
     Reissue(Box<ReissueCommand>),
     /// Have a re-issue that is being prepared not sent.
     WithdrawReissue(String),
+    /// What is about the fleet, and not about this host's orders.
+    Fleet(FleetCommand),
     /// Let re-issues go on that were stopped because the last ones were in vain: of an account, or of all.
     ResumeReissues(Option<String>),
+}
+
+/// What an operator wants of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FleetCommand {
+    /// Have another collector lead.
+    StepDown,
+    /// Let every host have the published generation of an order.
+    Go(String),
+    /// Let no further host have it.
+    Hold(String),
+    /// Let the roll-out go on without the hosts that failed.
+    Skip(String),
+    /// Go on with a store that shows less than it showed before.
+    AcceptRestore,
 }
 
 /// Which order of the vendor's a command is about.

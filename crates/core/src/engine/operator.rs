@@ -30,6 +30,10 @@ impl Engine {
             Command::TakeOver(takeovers) => return self.take_over(token, takeovers.clone()),
             Command::CheckTakeOver(takeovers) => return self.check_take_over(token, takeovers),
             Command::Forget(name) => return self.forget(token, name),
+            Command::Fleet(_) => {
+                let text = "this host is in no fleet: its configuration has no [fleet]";
+                return self.outbox.reply(token, false, text);
+            }
             Command::Domains(target) => return self.accounts().want_domains(token, target),
             Command::Resend(target) => return self.accounts().want_resend(token, target),
             Command::Reissue(command) => {

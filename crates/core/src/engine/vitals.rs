@@ -18,6 +18,43 @@ pub struct Vitals {
     pub configured_at: i64,
     /// The configuration on disk has changed since, and is invalid.
     pub misconfigured: bool,
+    /// How it stands in its fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetVitals>,
+}
+
+/// How a host stands in its fleet, as far as it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetVitals {
+    /// `collector` or `follower`.
+    pub role: Box<str>,
+    /// What the others call it.
+    pub name: Box<str>,
+    pub store: StoreHealth,
+    /// Why the store is not `ok`, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Box<str>>,
+    /// The collector that leads.
+    pub leader: Option<Box<str>>,
+    pub term: Option<u64>,
+    /// Seconds since the leader's last beat was seen to come.
+    pub beat_age_seconds: Option<u64>,
+    /// How far this machine's clock is from the leader's at least, seconds.
+    pub skew_seconds: Option<u64>,
+}
+
+crate::words! {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum StoreHealth {
+        Ok = "ok",
+        /// It cannot be reached, or refuses us.
+        Away = "away",
+        /// It takes no more rows.
+        Full = "full",
+        /// It shows less than it showed before: it was restored from a copy, or is another one.
+        Behind = "behind",
+    }
 }
 
 impl Vitals {
