@@ -22,6 +22,7 @@ pub mod store;
 pub mod survey;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -31,6 +32,7 @@ use self::call::credential;
 use self::hook::reap;
 use self::install::roots::Roots;
 use self::install::{activate, inspect, spare, sweep};
+use self::shared::publish::Publisher;
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::event::{Effect, Event};
@@ -57,6 +59,8 @@ pub struct Effects {
     roots: Arc<Roots>,
     probes: Arc<probe::Turns>,
     surveys: Arc<proof::Turns>,
+    /// Where the orders of a collector go, in place of this machine.
+    publisher: Option<Rc<Publisher>>,
     running: JoinSet<Event>,
     /// What to report of a task that panicked.
     kinds: HashMap<Id, Kind>,
@@ -87,9 +91,16 @@ impl Effects {
             roots: Arc::default(),
             probes: Arc::default(),
             surveys: Arc::default(),
+            publisher: None,
             running: JoinSet::new(),
             kinds: HashMap::new(),
         }
+    }
+
+    /// Publishes in place of installing, and calls while there is leave.
+    pub fn collect_for(&mut self, publisher: Rc<Publisher>, leave: call::Leave) {
+        self.publisher = Some(publisher);
+        self.callers.leave = Some(leave);
     }
 
     /// Later effects see this configuration.
@@ -114,6 +125,11 @@ impl Effects {
     /// Starts an effect. Saves, reports and replies are not for here: the loop carries them out in order.
     pub fn start(&mut self, effect: Effect, unix: i64) {
         match effect {
+            Effect::Inspect(_) | Effect::Install(_) | Effect::Activate(_) | Effect::Sweep { .. }
+                if let Some(publisher) = self.publisher.clone() =>
+            {
+                self.publish(effect, unix, publisher);
+            }
             Effect::Call(call) => self.call(call),
             Effect::TagCredential { account } => {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
@@ -184,6 +200,36 @@ impl Effects {
                 });
             }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
+        }
+    }
+
+    /// What is done on the disk elsewhere, in the store.
+    fn publish(&mut self, effect: Effect, unix: i64, publisher: Rc<Publisher>) {
+        let config = self.config.clone();
+        match effect {
+            Effect::Inspect(inspect) => {
+                let (disk, roots) = (self.disk.clone(), self.roots.clone());
+                self.spawn(Kind::Files(inspect.order), async move {
+                    let wanted = inspect.clone();
+                    let found = blocking::run(&disk, move || inspect::sources(&wanted, &roots, unix));
+                    let mut inspection = Box::new(found.await);
+                    publisher.look(&config, &inspect, &mut inspection).await;
+                    Event::Inspected { order: inspect.order, inspection }
+                });
+            }
+            Effect::Install(stage) => self.spawn(Kind::Files(stage.order), async move {
+                let result = publisher.install(&config, &stage).await;
+                Event::Installed { order: stage.order, result }
+            }),
+            Effect::Activate(activate) => self.spawn(Kind::Files(activate.order), async move {
+                let result = publisher.activate(&config, &activate).await;
+                Event::Activated { order: activate.order, result }
+            }),
+            // Older generations are overwritten.
+            Effect::Sweep { order, .. } => {
+                self.spawn(Kind::Tidy(order), async move { Event::Tidied { order, problem: None } });
+            }
+            _ => {}
         }
     }
 

@@ -25,6 +25,13 @@ const MAX_GENERATIONS: usize = 1000;
 
 /// Looks, at `unix`.
 pub fn inspect(install_dir: &Path, inspect: &Inspect, roots: &Roots, unix: i64) -> Inspection {
+    let mut found = sources(inspect, roots, unix);
+    look(install_dir, inspect, &mut found);
+    found
+}
+
+/// Looks at what is needed besides the installed files.
+pub fn sources(inspect: &Inspect, roots: &Roots, unix: i64) -> Inspection {
     let mut found = Inspection::default();
     match inspect.purpose.key() {
         Some(KeySource::Keys(paths)) => {
@@ -47,7 +54,6 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect, roots: &Roots, unix: i64) 
     if let InspectPurpose::Verify { anchors: Some(source), .. } = &inspect.purpose {
         found.anchors = Some(roots.get(source, unix));
     }
-    look(install_dir, inspect, &mut found);
     found
 }
 

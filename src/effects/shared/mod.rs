@@ -3,6 +3,10 @@
 //! Keys are those of the fleet (`lease`, `rows/orders/www`); the configured prefix is put in front of them here, and
 //! taken off. Nothing is compared by revision: a store that was restored from a backup gives the same ones again.
 
+pub mod keeper;
+pub mod ledger;
+pub mod publish;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

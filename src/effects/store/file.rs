@@ -85,7 +85,7 @@ pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), St
 
 /// The kernel's name for this boot. Where it is hidden, a name that no other process has: what others wrote is then
 /// read by the wall clock, in this boot or another, and what this one writes finds its own line in `boots`.
-pub(super) fn boot_id() -> String {
+pub(in crate::effects) fn boot_id() -> String {
     boot_named(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().as_deref())
 }
 

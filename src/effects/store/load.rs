@@ -212,7 +212,7 @@ pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -
 }
 
 /// What tells this state from every other. The salt itself guards credentials and goes nowhere.
-fn identity(salt: &str) -> Arc<str> {
+pub fn identity(salt: &str) -> Arc<str> {
     Fingerprint::of(format!("certcollectd state {salt}").as_bytes()).to_string().into()
 }
 

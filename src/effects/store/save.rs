@@ -82,6 +82,23 @@ impl Store {
         &self.salt
     }
 
+    /// What was noted under this name.
+    pub fn mark(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
+        found.map_err(|why| damaged(&self.path, why))
+    }
+
+    /// Notes something that belongs to no order and no account; durable when it returns.
+    pub fn set_mark(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.compare()?;
+        let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+        let saved = execute(&self.connection, sql, params![name, value]);
+        self.custody.wrote();
+        leave_log(&self.connection, saved.is_err());
+        saved.map_err(|why| unsaved(&self.path, why))
+    }
+
     pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
         load(&self.connection, &self.path, &self.boot, now)
     }
