@@ -11,11 +11,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::spawn_local;
 
 use crate::effects::Effects;
+use crate::effects::call::Leave;
 use crate::effects::install::keys;
+use crate::effects::shared::keeper::{Standing, Term};
+use crate::effects::shared::ledger::{Ledger, Unwritten};
+use crate::effects::shared::publish::Publisher;
 use crate::effects::store::save::Store;
 use crate::sources::alarm::Alarm;
 use crate::sources::textfile::{self, Textfile};
@@ -24,12 +28,12 @@ use crate::telemetry;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::changes::Changes;
-use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::id::Token;
 use certcollectd_core::engine::tally::Summary;
 use certcollectd_core::engine::time::{Now, Time};
-use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::engine::vitals::{FleetVitals, Vitals};
 
 /// No sleep is longer: so often the state's files are looked at, and the wall clock, which somebody may set.
 const SLICE: Duration = Duration::from_secs(60);
@@ -63,6 +67,32 @@ pub struct Outcome {
     pub reply: Option<CommandReply>,
     /// The last save of the state failed.
     pub unsaved: bool,
+    pub ended: Ended,
+    /// Until when something of its calls may still reach the vendor.
+    pub arrives_until: Time,
+    /// For what goes on after it.
+    pub store: Store,
+    pub inbox: mpsc::Receiver<Message>,
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The goal is reached, or somebody wants the process to end.
+    Stopped,
+    /// Another collector may lead by now, and what was under way is given up.
+    Deposed,
+    /// Another collector is to lead, and nothing is under way.
+    SteppedDown,
+}
+
+/// What a collector has for as long as it leads.
+#[derive(Debug)]
+pub struct Tenure {
+    pub term: Term,
+    /// Where the state is saved first.
+    pub ledger: Rc<Ledger>,
+    pub standing: watch::Receiver<Standing>,
 }
 
 /// Everything the loop joins.
@@ -91,6 +121,25 @@ pub struct Daemon {
     /// When that was last checked while there was nothing to save.
     looked: Option<Time>,
     pub onlooker: Option<Box<dyn Onlooker>>,
+    /// How this host stands in its fleet.
+    pub fleet: Option<Fleet>,
+    /// Of the collector that leads.
+    tenure: Option<Tenure>,
+    ended: Ended,
+}
+
+/// A host in its fleet.
+pub struct Fleet {
+    /// How it stands.
+    pub vitals: Box<dyn Fn() -> FleetVitals>,
+    /// Takes what an operator wants of the fleet, and answers it.
+    pub desk: mpsc::Sender<(FleetCommand, oneshot::Sender<CommandReply>)>,
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").finish_non_exhaustive()
+    }
 }
 
 /// Somebody at a terminal, who sees what becomes of it.
@@ -123,7 +172,18 @@ impl Daemon {
             lost: false,
             looked: None,
             onlooker: None,
+            fleet: None,
+            tenure: None,
+            ended: Ended::Stopped,
         }
+    }
+
+    /// Leads: saves in the store first, publishes in place of installing, and calls while there is leave.
+    pub fn lead(&mut self, tenure: Tenure, publisher: Rc<Publisher>, leave: Leave, salt: &[u8]) {
+        self.effects = Effects::new(self.engine.config().clone(), salt, || clock::now().time);
+        self.effects.collect_for(publisher, leave);
+        self.engine.call_only_until(tenure.term.calls_until);
+        self.tenure = Some(tenure);
     }
 
     /// Runs the loop until the goal is reached, as a task: each wake-up of what the runtime itself blocks on goes
@@ -138,19 +198,19 @@ impl Daemon {
         let alarm = Alarm::unset();
         keys::tell_of_unreadable(self.engine.config().clone());
         let answers = spawn_local(self.store.answer());
-        self.handle(Event::Started);
+        self.handle(if self.tenure.is_some() { Event::TookOver } else { Event::Started }).await;
         let (sender, mut answer) = oneshot::channel();
         if let Goal::Answered(command) = &goal {
-            self.command(command.clone(), sender);
+            self.command(command.clone(), sender).await;
         }
         let mut reply = None;
         loop {
             let now = clock::now().time;
             if self.lost || self.looked.is_none_or(|looked| now.since(looked) >= STORE_LOOK) {
-                self.look_at_store();
+                self.look_at_store().await;
             }
             reply = reply.or_else(|| answer.try_recv().ok());
-            if self.is_over(&goal, start, reply.is_some()) {
+            if self.ended == Ended::Deposed || self.is_over(&goal, start, reply.is_some()).await {
                 break;
             }
             self.write_textfile();
@@ -166,24 +226,36 @@ impl Daemon {
             };
             tokio::select! {
                 message = self.inbox.recv() => match message {
-                    Some(message) => self.take(message),
+                    Some(message) => self.take(message).await,
                     None => std::future::pending().await,
                 },
-                event = self.effects.next() => self.handle(event),
+                event = self.effects.next() => self.handle(event).await,
+                last = calls_until(&mut self.tenure) => match last {
+                    Some(last) => self.handle(Event::CallsUntil { last }).await,
+                    None => self.ended = Ended::Deposed,
+                },
                 news = self.textfile.next() => self.find(news),
-                () = alarm.within(nap.min(look)) => self.handle(Event::Woke),
+                () = alarm.within(nap.min(look)) => self.handle(Event::Woke).await,
             }
         }
         answers.abort();
         if self.has_textfile() {
             self.textfile.finish(self.snapshot()).await;
         }
-        Outcome { summary: self.engine.summary(), reply, unsaved: self.engine.cannot_save() }
+        Outcome {
+            summary: self.engine.summary(),
+            reply,
+            unsaved: self.engine.cannot_save(),
+            ended: self.ended,
+            arrives_until: self.engine.arrives_until(),
+            store: self.store,
+            inbox: self.inbox,
+        }
     }
 
     /// Whether the loop may end. The first time that it may, the engine is told to stop; then the loop waits for
     /// what is under way.
-    fn is_over(&mut self, goal: &Goal, start: Now, replied: bool) -> bool {
+    async fn is_over(&mut self, goal: &Goal, start: Now, replied: bool) -> bool {
         let now = clock::now();
         if self.stopping_since.is_none() {
             let reached = match goal {
@@ -203,17 +275,22 @@ impl Daemon {
             if !reached && !gives_up {
                 return false;
             }
-            self.stop(now);
+            self.stop(now).await;
         }
         let patience_over = self.stopping_since.is_some_and(|since| now.time.since(since) >= LAST_CALL);
         self.engine.is_idle() || (patience_over && self.effects.only_calls())
     }
 
-    fn stop(&mut self, now: Now) {
+    async fn stop(&mut self, now: Now) {
+        self.ended = Ended::Stopped;
+        telemetry::stopping();
+        self.wind_up(now).await;
+    }
+
+    async fn wind_up(&mut self, now: Now) {
         if self.stopping_since.is_none() {
             self.stopping_since = Some(now.time);
-            telemetry::stopping();
-            self.handle(Event::Stopping);
+            self.handle(Event::Stopping).await;
         }
     }
 
@@ -230,47 +307,54 @@ impl Daemon {
     }
 
     /// Notices that the state was removed, or is back, while there is nothing to save.
-    fn look_at_store(&mut self) {
+    async fn look_at_store(&mut self) {
         self.looked = Some(clock::now().time);
         match self.store.compare() {
             Err(error) => {
                 self.lost = true;
                 if !self.engine.cannot_save() {
-                    self.unsaved(Box::default(), Vec::new(), error.to_string());
+                    let (changes, dropped) = (Box::default(), Vec::new());
+                    self.handle(Event::SaveFailed { changes, dropped, error: error.to_string() }).await;
                 }
             }
             Ok(()) => {
                 if std::mem::take(&mut self.lost) {
-                    self.handle(Event::StateBack);
+                    self.handle(Event::StateBack).await;
                 }
             }
         }
     }
 
-    fn take(&mut self, message: Message) {
+    async fn take(&mut self, message: Message) {
         match message {
-            Message::Stop => self.stop(clock::now()),
+            Message::Stop => self.stop(clock::now()).await,
+            Message::StepDown => {
+                if self.stopping_since.is_none() {
+                    self.ended = Ended::SteppedDown;
+                }
+                self.wind_up(clock::now()).await;
+            }
             Message::Child => self.effects.reap(),
             Message::Reload => self.reread(),
-            Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
+            Message::Configured { config, warnings } => self.reconfigure(config, &warnings).await,
             Message::Misconfigured(text) => {
-                self.handle(Event::Misconfigured);
+                self.handle(Event::Misconfigured).await;
                 tracing::error!("the new configuration is invalid; the previous one stays in force:\n{text}");
                 telemetry::ready();
             }
-            Message::Credential(account) => self.handle(Event::CredentialTouched { account }),
-            Message::Hint(hint) => self.handle(Event::Hinted { hint }),
+            Message::Credential(account) => self.handle(Event::CredentialTouched { account }).await,
+            Message::Hint(hint) => self.handle(Event::Hinted { hint }).await,
             Message::Snapshot(sender) => {
-                self.look_at_store();
+                self.look_at_store().await;
                 // The requester may have gone away.
                 let _ = sender.send(self.snapshot());
             }
             Message::Ping(sender) => {
-                self.look_at_store();
+                self.look_at_store().await;
                 let _ = sender.send(self.vitals());
             }
             Message::Finding { text, holds } => self.find(vec![(text, holds)]),
-            Message::Command(command, sender) => self.command(command, sender),
+            Message::Command(command, sender) => self.command(command, sender).await,
         }
     }
 
@@ -289,7 +373,7 @@ impl Daemon {
         });
     }
 
-    fn reconfigure(&mut self, config: Arc<Config>, warnings: &str) {
+    async fn reconfigure(&mut self, config: Arc<Config>, warnings: &str) {
         if !warnings.is_empty() {
             tracing::warn!("the configuration has warnings:\n{warnings}");
         }
@@ -307,14 +391,14 @@ impl Daemon {
         if before.state_dir == config.state_dir {
             self.effects.reconfigure(config.clone());
             keys::tell_of_unreadable(config.clone());
-            self.handle(Event::Configured { config });
+            self.handle(Event::Configured { config }).await;
             self.vitals.configured_at = clock::now().unix();
             self.textfile.renew();
             if let Some(lookout) = &self.lookout {
                 let _ = lookout.send(());
             }
         } else {
-            self.handle(Event::Misconfigured);
+            self.handle(Event::Misconfigured).await;
             tracing::error!(
                 "the new configuration has another state_dir; the previous one stays in force until a restart"
             );
@@ -322,16 +406,23 @@ impl Daemon {
         telemetry::ready();
     }
 
-    fn command(&mut self, command: Command, sender: oneshot::Sender<CommandReply>) {
+    async fn command(&mut self, command: Command, sender: oneshot::Sender<CommandReply>) {
+        if let (Command::Fleet(wanted), Some(fleet)) = (&command, &self.fleet) {
+            // Where it is not taken, the sender goes, and the requester sees that.
+            return drop(fleet.desk.try_send((wanted.clone(), sender)));
+        }
         self.next_token += 1;
         let token = Token(self.next_token);
         self.replies.insert(token, sender);
-        self.handle(Event::Commanded { token, command });
+        self.handle(Event::Commanded { token, command }).await;
     }
 
-    fn handle(&mut self, event: Event) {
-        let effects = self.engine.handle(event, clock::now());
-        self.carry_out(effects);
+    async fn handle(&mut self, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let effects = self.engine.handle(event, clock::now());
+            next = self.carry_out(effects).await;
+        }
         self.tell_status();
     }
 
@@ -366,7 +457,8 @@ impl Daemon {
 
     fn vitals(&self) -> Vitals {
         let (failed_saves, misconfigured) = (self.engine.failed_saves(), self.engine.is_misconfigured());
-        Vitals { failed_saves, misconfigured, ..self.vitals.clone() }
+        let fleet = self.fleet.as_ref().map(|fleet| (fleet.vitals)());
+        Vitals { failed_saves, misconfigured, fleet, ..self.vitals.clone() }
     }
 
     /// Tells the service manager when something changed.
@@ -378,7 +470,8 @@ impl Daemon {
         }
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    /// The event of a save that failed, with what was not done for it.
+    async fn carry_out(&mut self, effects: Vec<Effect>) -> Option<Event> {
         let unix = clock::now().unix();
         // Nothing is done without a state, even where nothing is saved first.
         let mut compared = false;
@@ -386,9 +479,9 @@ impl Daemon {
         while let Some(effect) = effects.next() {
             match effect {
                 Effect::Save(changes) => {
-                    if let Err(error) = self.store.save(&changes) {
+                    if let Err(error) = self.save(&changes).await {
                         let dropped = effects.collect();
-                        return self.unsaved(changes, dropped, error.to_string());
+                        return Some(Event::SaveFailed { changes, dropped, error: error? });
                     }
                     if let Some(onlooker) = &mut self.onlooker {
                         onlooker.saved(&changes, clock::now());
@@ -405,17 +498,45 @@ impl Daemon {
                 }
                 effect => {
                     if !compared && let Err(error) = self.store.compare() {
+                        let (changes, error) = (Box::default(), error.to_string());
                         let dropped = std::iter::once(effect).chain(effects).collect();
-                        return self.unsaved(Box::default(), dropped, error.to_string());
+                        return Some(Event::SaveFailed { changes, dropped, error });
                     }
                     compared = true;
                     self.effects.start(effect, unix);
                 }
             }
         }
+        None
     }
 
-    fn unsaved(&mut self, changes: Box<Changes>, dropped: Vec<Effect>, error: String) {
-        self.handle(Event::SaveFailed { changes, dropped, error });
+    /// Durable, or why not; no reason where this host does not lead any more and nothing of it counts.
+    async fn save(&mut self, changes: &Changes) -> Result<(), Option<String>> {
+        if let Some(tenure) = &self.tenure {
+            tenure.ledger.save(changes).await.map_err(|why| match why {
+                Unwritten::Deposed => {
+                    self.ended = Ended::Deposed;
+                    None
+                }
+                Unwritten::Trouble(trouble) => Some(trouble.to_string()),
+            })?;
+        }
+        self.store.save(changes).map_err(|error| Some(error.to_string()))
+    }
+}
+
+/// The next change of the last moment for calls; nothing if the term is over.
+async fn calls_until(tenure: &mut Option<Tenure>) -> Option<Time> {
+    let Some(Tenure { term, standing, .. }) = tenure else { return std::future::pending().await };
+    loop {
+        standing.changed().await.ok()?;
+        let now = standing.borrow_and_update().term.clone()?;
+        if now.number != term.number || now.fence != term.fence {
+            return None;
+        }
+        if now.calls_until != term.calls_until {
+            term.calls_until = now.calls_until;
+            return Some(now.calls_until);
+        }
     }
 }

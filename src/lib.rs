@@ -34,6 +34,7 @@
 //! | `terminal` | – | the terminal: its size, a screen of its own; `NO_COLOR` |
 //! | `telemetry` | `terminal` | stderr, journal, notify socket |
 //! | `daemon` | `sources`, `effects`, `telemetry` | only through these |
+//! | `fleet` | `daemon`, `effects`, `sources`, `telemetry` | only through these |
 //! | `commands` | everything above | stdout, config file |
 //! | `cli` | `commands`, `terminal`, and what arguments name | arguments, exit code |
 //! | `main` | `cli` | nothing |
@@ -50,6 +51,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod effects;
+pub mod fleet;
 pub mod sources;
 pub mod status;
 pub mod takeover;

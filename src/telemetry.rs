@@ -140,6 +140,11 @@ pub fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
+/// How a collector stands that does not lead, in our own words and names.
+pub fn standby(text: &str) {
+    notify(&[NotifyState::Status(text)]);
+}
+
 /// How things stand, for `systemctl status`: our own words and numbers only. Untrusted text in a status could
 /// hold a line break, and what follows one is a command to the service manager.
 pub fn status(summary: &Summary, findings: usize) {

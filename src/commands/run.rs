@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver};
 
 use super::block_on::block_on;
 use super::exit::Exit;
@@ -14,11 +14,16 @@ use super::prepare::{give_up, listen_to_signals, prepare};
 use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
+use crate::fleet::collector::Collector;
 use crate::sources::files::LoadedConfig;
-use crate::sources::{INBOX, clock, control, http, push, watch};
+use crate::sources::{INBOX, Inbox, Message, clock, control, http, push, watch};
 use crate::status::told_absent;
 use crate::telemetry;
-use certcollectd_core::config::count;
+use certcollectd_core::config::fleet::{Fleet, Role};
+use certcollectd_core::config::{Config, count};
+
+/// Is told whenever another configuration is in force.
+type Lookout = Option<std::sync::mpsc::Sender<()>>;
 
 pub fn run(path: &Path) -> Result<(), Exit> {
     let found = prepare(path)?;
@@ -37,12 +42,39 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     if let Some(found) = &config.push {
         push::listen(found, sender.clone()).await;
     }
-    let engine = load_engine(&config, &store)?;
     let found = Arc::new(found);
     let lookout = lookout::start(path, found.clone(), sender.clone());
     if let Err(error) = watch::start(path, found, sender.clone()) {
         tracing::warn!("the configuration is not watched, so reload after each change: {error}");
     }
+    let unsaved = match &config.fleet {
+        Some(fleet) => in_fleet(path, &config, fleet, store, sender, inbox, lookout).await?,
+        None => alone(path, &config, store, sender, inbox, lookout).await?,
+    };
+    if let Some(socket) = socket.get() {
+        socket.remove();
+    }
+    if unsaved {
+        tracing::error!(
+            "stopped; everything since the last successful save of the state is lost: if a login was refused since then \
+             (see above), fix the cause before starting again"
+        );
+        return Err(Exit::Failed);
+    }
+    tracing::info!("shut down cleanly");
+    Ok(())
+}
+
+/// Whether the last save failed.
+async fn alone(
+    path: &Path,
+    config: &Arc<Config>,
+    store: Store,
+    sender: Inbox,
+    inbox: Receiver<Message>,
+    lookout: Lookout,
+) -> Result<bool, Exit> {
+    let engine = load_engine(config, &store)?;
     if let Some(line) = told_absent(engine.config(), &engine.unconfigured(), clock::now()) {
         tracing::warn!("{line}");
     }
@@ -59,19 +91,29 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     daemon.reread = Some((path.to_owned(), sender));
     daemon.lookout = lookout;
     telemetry::ready();
-    let outcome = daemon.run(Goal::Stop).await;
-    if let Some(socket) = socket.get() {
-        socket.remove();
+    Ok(daemon.run(Goal::Stop).await.unsaved)
+}
+
+/// Whether the last save failed.
+async fn in_fleet(
+    path: &Path,
+    config: &Arc<Config>,
+    fleet: &Fleet,
+    store: Store,
+    sender: Inbox,
+    inbox: Receiver<Message>,
+    lookout: Lookout,
+) -> Result<bool, Exit> {
+    let give_up = |why: String| give_up(Exit::Failed, &why);
+    match &fleet.role {
+        Role::Collector(settings) => {
+            let collector = Collector::start(config.clone(), fleet, settings, &store, path, sender, lookout);
+            let collector = collector.map_err(give_up)?;
+            telemetry::ready();
+            Ok(collector.run(store, inbox).await.unsaved)
+        }
+        Role::Follower => Err(give_up("this version cannot follow".into())),
     }
-    if outcome.unsaved {
-        tracing::error!(
-            "stopped; everything since the last successful save of the state is lost: if a login was refused since then \
-             (see above), fix the cause before starting again"
-        );
-        return Err(Exit::Failed);
-    }
-    tracing::info!("shut down cleanly");
-    Ok(())
 }
 
 pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {

@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod clock;
 pub mod control;
 pub mod files;
+pub mod host;
 pub mod http;
 mod listener;
 mod mounts;
@@ -28,6 +29,8 @@ use certcollectd_core::engine::vitals::Vitals;
 #[derive(Debug)]
 pub enum Message {
     Stop,
+    /// Another host of the fleet is to lead.
+    StepDown,
     /// Reload the configuration now.
     Reload,
     Child,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The import tables of `src/lib.rs` and `crates/core/src/lib.rs`: a part, and the other parts of its crate that it may use.
 /// What one crate may use of another is the compiler's matter.
-const DAEMON: [(&str, &[&str]); 11] = [
+const DAEMON: [(&str, &[&str]); 12] = [
     ("config", &[]),
     ("status", &[]),
     ("sources", &["config", "effects", "status"]),
@@ -14,7 +14,11 @@ const DAEMON: [(&str, &[&str]); 11] = [
     ("terminal", &[]),
     ("telemetry", &["terminal"]),
     ("daemon", &["effects", "sources", "telemetry"]),
-    ("commands", &["config", "daemon", "effects", "sources", "status", "takeover", "telemetry", "terminal"]),
+    ("fleet", &["daemon", "effects", "sources", "telemetry"]),
+    (
+        "commands",
+        &["config", "daemon", "effects", "fleet", "sources", "status", "takeover", "telemetry", "terminal"],
+    ),
     ("cli", &["commands", "effects", "terminal"]),
     ("main", &[]),
 ];

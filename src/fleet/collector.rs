@@ -1,0 +1,467 @@
+//! A collector: it stands by until the lease is free, takes over, leads, and stands by again.
+//!
+//! A takeover is a start: the rows of the leader before are loaded as a state file is, and what was lost with that leader is
+//! what a restart has lost.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::member;
+use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
+use crate::effects::call::Leave;
+use crate::effects::files::random_name;
+use crate::effects::shared::Shared;
+use crate::effects::shared::keeper::{Keeper, Request, Standing, Term};
+use crate::effects::shared::ledger::{Ledger, TakeOver, Unwritten};
+use crate::effects::shared::publish::Publisher;
+use crate::effects::store::error::StoreError;
+use crate::effects::store::save::Store;
+use crate::sources::{Inbox, Message, Snapshot, clock, watch as watched};
+use crate::telemetry;
+use certcollectd_core::config::Config;
+use certcollectd_core::config::fleet::{Collector as Settings, Fleet};
+use certcollectd_core::engine::Engine;
+use certcollectd_core::engine::command::{CommandReply, FleetCommand};
+use certcollectd_core::engine::time::Time;
+use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
+use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
+use certcollectd_core::fleet::rows;
+
+/// Under this name the state file keeps the highest term that was seen.
+const HIGHEST: &str = "fleet-highest-term";
+/// Under this name it keeps the term in which it was written last.
+const MIRRORED: &str = "fleet-mirrored-term";
+/// Requests of operators at once.
+const DESK: usize = 16;
+/// How often a request of the process itself waits for the keeper.
+const REQUESTS: usize = 4;
+
+/// A collector's process.
+#[derive(Debug)]
+pub struct Collector {
+    fleet: Fleet,
+    name: Box<str>,
+    shared: Rc<Shared>,
+    standing: watch::Receiver<Standing>,
+    requests: mpsc::Sender<Request>,
+    leave: Leave,
+    config: Arc<Config>,
+    path: PathBuf,
+    sender: Inbox,
+    vitals: Vitals,
+    /// Tells whoever watches the configuration that another one is in force.
+    lookout: Option<std::sync::mpsc::Sender<()>>,
+}
+
+/// How a collector's process ended.
+#[derive(Debug)]
+pub struct End {
+    /// The last save of the state failed.
+    pub unsaved: bool,
+}
+
+/// Why a wait for the lease is over.
+enum Turn {
+    Stop,
+    Lead(Term),
+}
+
+impl Collector {
+    /// Begins to look at the lease. The store may be away.
+    ///
+    /// # Errors
+    ///
+    /// In words: this host has no name, or its state cannot be read.
+    pub fn start(
+        config: Arc<Config>,
+        fleet: &Fleet,
+        settings: &Settings,
+        store: &Store,
+        path: &Path,
+        sender: Inbox,
+        lookout: Option<std::sync::mpsc::Sender<()>>,
+    ) -> Result<Collector, String> {
+        let name = member::name(fleet)?;
+        let limits = Limits {
+            lease: settings.lease,
+            beat: settings.beat,
+            call: config.calls.request_timeout + config.calls.settle + settings.margin,
+        };
+        let highest = number(store, HIGHEST).map_err(|error| error.to_string())?;
+        let process = random_name().into();
+        let lease = Lease::new(Candidate { host: name.clone(), process }, limits, highest);
+        let shared = Rc::new(member::connect(fleet, settings.beat / 4));
+        let (standing, seen) = watch::channel(Standing::default());
+        let (requests, asked) = mpsc::channel(REQUESTS);
+        let leave = Leave::until(Time::MIN);
+        let keeper = Keeper {
+            shared: shared.clone(),
+            lease,
+            clock: clock::now,
+            standing,
+            leave: leave.clone(),
+            requests: asked,
+        };
+        spawn_local(keeper.keep());
+        let vitals = Vitals { configured_at: clock::now().unix(), ..Vitals::default() };
+        Ok(Collector {
+            fleet: fleet.clone(),
+            name,
+            shared,
+            standing: seen,
+            requests,
+            leave,
+            config,
+            path: path.to_owned(),
+            sender,
+            vitals,
+            lookout,
+        })
+    }
+
+    /// Stands by and leads by turns, until somebody wants the process to end.
+    pub async fn run(mut self, mut store: Store, inbox: mpsc::Receiver<Message>) -> End {
+        let answers = spawn_local(store.answer());
+        let end = self.take_turns(store, inbox).await;
+        answers.abort();
+        end
+    }
+
+    async fn take_turns(&mut self, mut store: Store, mut inbox: mpsc::Receiver<Message>) -> End {
+        loop {
+            let term = match self.stand_by(&mut store, &mut inbox).await {
+                Turn::Stop => return End { unsaved: false },
+                Turn::Lead(term) => term,
+            };
+            tracing::info!("{} leads the fleet, in term {}", self.name, term.number);
+            let (engine, ledger, salt) = match self.take_over(&term, &mut store).await {
+                Ok(taken) => taken,
+                Err(why) => {
+                    tracing::error!(
+                        "{} cannot take the fleet over: {why}; it stands back for {} s, and another collector may try",
+                        self.name,
+                        self.lease().as_secs()
+                    );
+                    self.release(Time::MIN).await;
+                    continue;
+                }
+            };
+            let outcome = self.lead(term, engine, ledger, &salt, store, inbox).await;
+            (store, inbox) = (outcome.store, outcome.inbox);
+            match outcome.ended {
+                Ended::Deposed => {
+                    tracing::warn!("{} leads no more: its term is over; it stands by", self.name);
+                    self.reread().await;
+                }
+                Ended::Stopped => return End { unsaved: outcome.unsaved },
+                Ended::SteppedDown => self.reread().await,
+            }
+        }
+    }
+
+    fn lease(&self) -> Duration {
+        match &self.fleet.role {
+            certcollectd_core::config::fleet::Role::Collector(settings) => settings.lease,
+            certcollectd_core::config::fleet::Role::Follower => Duration::ZERO,
+        }
+    }
+
+    /// Answers for this host while another one leads, or none.
+    async fn stand_by(&mut self, store: &mut Store, inbox: &mut mpsc::Receiver<Message>) -> Turn {
+        telemetry::standby(&self.describe());
+        loop {
+            tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(Message::Stop) => return Turn::Stop,
+                    Some(message) => self.take(message, store).await,
+                    None => std::future::pending().await,
+                },
+                changed = self.standing.changed() => {
+                    if changed.is_err() {
+                        return Turn::Stop;
+                    }
+                    let standing = self.standing.borrow_and_update().clone();
+                    self.note(&standing, store);
+                    telemetry::standby(&self.describe());
+                    if let Some(term) = standing.term {
+                        return Turn::Lead(term);
+                    }
+                }
+            }
+            telemetry::alive();
+        }
+    }
+
+    /// Keeps what must be known after a restart, and says what is new.
+    fn note(&mut self, standing: &Standing, store: &mut Store) {
+        let seen = standing.leader.as_ref().map(|(beat, _)| beat.term);
+        let term = standing.term.as_ref().map(|term| term.number).max(seen);
+        let known = number(store, HIGHEST).unwrap_or(u64::MAX);
+        if let Some(term) = term.filter(|term| *term > known)
+            && let Err(error) = store.set_mark(HIGHEST, &term.to_string())
+        {
+            tracing::error!("the state cannot be saved: {error}");
+        }
+        let vitals = self.vitals();
+        for (text, holds) in findings(&vitals, standing) {
+            let before = self.vitals.findings.len();
+            self.vitals.findings.retain(|known| !known.starts_with(text.0));
+            if let Some(text) = text.1.filter(|_| holds) {
+                if before == self.vitals.findings.len() {
+                    tracing::warn!("{text}");
+                }
+                self.vitals.set_finding(text, true);
+            }
+        }
+    }
+
+    async fn take(&mut self, message: Message, store: &Store) {
+        match message {
+            Message::Reload => self.reread().await,
+            Message::Configured { config, warnings } => self.configure(config, &warnings),
+            Message::Misconfigured(text) => self.misconfigured(&text),
+            Message::Snapshot(sender) => {
+                let loaded = store.load(clock::now()).unwrap_or_default();
+                let vitals = Vitals { fleet: Some(self.vitals()), ..self.vitals.clone() };
+                // The requester may have gone away.
+                let _ = sender.send(Snapshot { config: self.config.clone(), loaded, vitals });
+            }
+            Message::Ping(sender) => {
+                let _ = sender.send(Vitals { fleet: Some(self.vitals()), ..self.vitals.clone() });
+            }
+            Message::Finding { text, holds } => self.vitals.set_finding(text, holds),
+            Message::Command(command, sender) => {
+                let reply = self.answer(&command).await;
+                let _ = sender.send(reply);
+            }
+            // Of use to the one that leads, or nothing to do here.
+            Message::Stop
+            | Message::StepDown
+            | Message::Child
+            | Message::Credential(_)
+            | Message::Hint(_) => {}
+        }
+    }
+
+    async fn answer(&self, command: &certcollectd_core::engine::command::Command) -> CommandReply {
+        use certcollectd_core::engine::command::Command;
+        if let Command::Fleet(FleetCommand::AcceptRestore) = command {
+            return accept_restore(&self.standing, &self.requests).await;
+        }
+        CommandReply::new(false, not_here(&self.name, &self.vitals()))
+    }
+
+    fn vitals(&self) -> FleetVitals {
+        vitals(&self.name, &self.standing.borrow())
+    }
+
+    fn describe(&self) -> String {
+        match &*self.vitals().leader.unwrap_or_default() {
+            "" => format!("{} stands by, and knows of no leader", self.name),
+            leader => format!("{} stands by; {leader} leads", self.name),
+        }
+    }
+
+    /// Reads the configuration again, as it is now.
+    async fn reread(&mut self) {
+        match watched::reread(self.path.clone()).await {
+            Message::Configured { config, warnings } => self.configure(config, &warnings),
+            Message::Misconfigured(text) => self.misconfigured(&text),
+            _ => {}
+        }
+    }
+
+    fn configure(&mut self, config: Arc<Config>, warnings: &str) {
+        if !warnings.is_empty() {
+            tracing::warn!("the configuration has warnings:\n{warnings}");
+        }
+        if self.config.state_dir != config.state_dir || self.config.fleet != config.fleet {
+            tracing::warn!("state_dir or [fleet] changed; restart to apply it");
+        }
+        if self.config.state_dir == config.state_dir {
+            self.config = config;
+            (self.vitals.misconfigured, self.vitals.configured_at) = (false, clock::now().unix());
+            if let Some(lookout) = &self.lookout {
+                let _ = lookout.send(());
+            }
+        }
+        telemetry::ready();
+    }
+
+    fn misconfigured(&mut self, text: &str) {
+        self.vitals.misconfigured = true;
+        tracing::error!("the new configuration is invalid; the previous one stays in force:\n{text}");
+        telemetry::ready();
+    }
+
+    /// The engine that goes on where the leader before ended.
+    async fn take_over(
+        &self,
+        term: &Term,
+        store: &mut Store,
+    ) -> Result<(Engine, Rc<Ledger>, Arc<[u8]>), String> {
+        let ledger = Rc::new(Ledger::new(self.shared.clone(), term, clock::now));
+        let said = |error: StoreError| error.to_string();
+        let (mut loaded, salt) = ledger.load(store.salt()).await.map_err(|why: TakeOver| why.to_string())?;
+        // Nobody has led since this host did, as far as the store shows.
+        if number(store, MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
+            let mirror = store.load(clock::now()).map_err(said)?;
+            let identity = loaded.identity.clone();
+            loaded = rows::later(loaded, mirror);
+            loaded.identity = identity;
+        }
+        let all = rows::all(&loaded);
+        ledger.save(&all).await.map_err(|why| match why {
+            Unwritten::Deposed => "another collector leads by now".to_owned(),
+            Unwritten::Trouble(trouble) => trouble.to_string(),
+        })?;
+        store.save(&all).map_err(said)?;
+        store.set_mark(MIRRORED, &term.number.to_string()).map_err(said)?;
+        Ok((Engine::new(self.config.clone(), loaded, clock::now()), ledger, salt))
+    }
+
+    async fn lead(
+        &self,
+        term: Term,
+        engine: Engine,
+        ledger: Rc<Ledger>,
+        salt: &[u8],
+        store: Store,
+        inbox: mpsc::Receiver<Message>,
+    ) -> Outcome {
+        let publisher = Rc::new(Publisher::new(self.shared.clone(), ledger.clone()));
+        let mut daemon = Daemon::new(engine, store, inbox);
+        daemon.reread = Some((self.path.clone(), self.sender.clone()));
+        daemon.lookout = self.lookout.clone();
+        let (desk, asked) = mpsc::channel(DESK);
+        let (name, standing) = (self.name.clone(), self.standing.clone());
+        daemon.fleet =
+            Some(daemon::Fleet { vitals: Box::new(move || vitals(&name, &standing.borrow())), desk });
+        let tenure = Tenure { term, ledger, standing: self.standing.clone() };
+        daemon.lead(tenure, publisher, self.leave.clone(), salt);
+        let stepped = Rc::new(Cell::new(None));
+        let attended = spawn_local(attend(
+            asked,
+            self.sender.clone(),
+            self.standing.clone(),
+            self.requests.clone(),
+            stepped.clone(),
+        ));
+        let outcome = daemon.run(Goal::Stop).await;
+        attended.abort();
+        if outcome.ended != Ended::Deposed {
+            // What was given up may still arrive for as long as this.
+            let arrives = outcome.arrives_until;
+            self.release(arrives).await;
+        }
+        if let Some(sender) = stepped.take() {
+            let sender: oneshot::Sender<CommandReply> = sender;
+            let text = format!("{} has stepped down; another collector takes over within seconds", self.name);
+            let _ = sender.send(CommandReply::new(true, text));
+        }
+        outcome
+    }
+
+    /// Has whoever comes next wait no longer than until `arrives`.
+    async fn release(&self, arrives: Time) {
+        sleep(arrives.since(clock::now().time)).await;
+        let (done, released) = oneshot::channel();
+        if self.requests.send(Request::Release(done)).await.is_ok() {
+            let _ = released.await;
+        }
+    }
+}
+
+/// Answers operators while this host leads.
+async fn attend(
+    mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>,
+    inbox: Inbox,
+    standing: watch::Receiver<Standing>,
+    requests: mpsc::Sender<Request>,
+    stepped: Rc<Cell<Option<oneshot::Sender<CommandReply>>>>,
+) {
+    while let Some((command, sender)) = asked.recv().await {
+        match command {
+            FleetCommand::StepDown => {
+                stepped.set(Some(sender));
+                let _ = inbox.send(Message::StepDown).await;
+            }
+            FleetCommand::AcceptRestore => {
+                let _ = sender.send(accept_restore(&standing, &requests).await);
+            }
+            FleetCommand::Go(_) | FleetCommand::Hold(_) | FleetCommand::Skip(_) => {
+                let _ = sender.send(CommandReply::new(false, "no roll-out is known here"));
+            }
+        }
+    }
+}
+
+async fn accept_restore(
+    standing: &watch::Receiver<Standing>,
+    requests: &mpsc::Sender<Request>,
+) -> CommandReply {
+    let back = standing.borrow().went_back;
+    let Some(back) = back else {
+        return CommandReply::new(
+            true,
+            "the store shows nothing older than what was seen here; nothing to do",
+        );
+    };
+    let _ = requests.send(Request::AcceptRestore).await;
+    let text = format!("goes on with the store as it is, at term {} after {}", back.found, back.seen);
+    CommandReply::new(true, text)
+}
+
+fn not_here(name: &str, vitals: &FleetVitals) -> String {
+    match &vitals.leader {
+        Some(leader) => format!("{name} does not lead the fleet, {leader} does: run it there"),
+        None => format!("{name} does not lead the fleet, and no collector does at present; nothing was done"),
+    }
+}
+
+fn number(store: &Store, mark: &str) -> Result<u64, StoreError> {
+    Ok(store.mark(mark)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+fn vitals(name: &str, standing: &Standing) -> FleetVitals {
+    let known = member::vitals("collector", name, standing.trouble.as_ref());
+    FleetVitals {
+        store: if standing.went_back.is_some() { StoreHealth::Behind } else { known.store },
+        leader: standing.leader.as_ref().map(|(beat, _)| beat.host.clone()),
+        term: standing.leader.as_ref().map(|(beat, _)| beat.term),
+        beat_age_seconds: standing.leader.as_ref().map(|(_, since)| member::age(*since)),
+        skew_seconds: standing.skew.map(|skew| skew.as_secs()),
+        ..known
+    }
+}
+
+/// What an operator must know of how the fleet stands: how the sentence begins, the sentence, and whether it holds.
+fn findings(vitals: &FleetVitals, standing: &Standing) -> [((&'static str, Option<String>), bool); 3] {
+    let trouble = vitals.trouble.as_ref().map(|why| format!("the fleet's store: {why}"));
+    let back = standing.went_back.map(|back| {
+        format!(
+            "the fleet's store went back from term {} to {}: it was restored from a copy, or is another one; this host does \
+             not lead until `certcollectd fleet accept-restore`",
+            back.seen, back.found
+        )
+    });
+    let skewed = standing.skew.filter(|skew| *skew > MOST_SKEW);
+    let apart = skewed.map(|skew| {
+        format!(
+            "this host's clock is {} s from the leader's: it does not stand for election until the clock is right",
+            skew.as_secs()
+        )
+    });
+    [
+        (("the fleet's store:", trouble.clone()), trouble.is_some()),
+        (("the fleet's store went", back.clone()), back.is_some()),
+        (("this host's clock is", apart.clone()), apart.is_some()),
+    ]
+}

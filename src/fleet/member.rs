@@ -1,0 +1,77 @@
+//! What both roles of a fleet need.
+
+use std::time::Duration;
+
+use crate::effects::shared::{ClientCertificate, Shared, StoreLogin, StoreSettings, Trouble};
+use crate::sources::{clock, host};
+use certcollectd_core::config::fleet::Fleet;
+use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
+
+/// One request to one endpoint, at most: several fit between two beats.
+const REQUEST: Duration = Duration::from_secs(5);
+/// A watch that brings nothing for so long is begun anew.
+const WATCH_IDLE: Duration = Duration::from_secs(60);
+
+/// How the store of this fleet is reached; a request takes no longer than `most`.
+pub fn settings(fleet: &Fleet, most: Duration) -> StoreSettings {
+    StoreSettings {
+        endpoints: fleet.endpoints.iter().map(|endpoint| endpoint.to_string()).collect(),
+        prefix: fleet.prefix.to_string(),
+        ca_file: fleet.ca_file.clone(),
+        certificate: fleet.client_cert.as_ref().map(|files| ClientCertificate {
+            cert_file: files.cert_file.clone(),
+            key_file: files.key_file.clone(),
+        }),
+        login: fleet
+            .login
+            .as_ref()
+            .map(|login| StoreLogin { user: login.user.clone(), password: login.password.clone() }),
+        timeout: REQUEST.min(most),
+        watch_idle: WATCH_IDLE,
+    }
+}
+
+pub fn connect(fleet: &Fleet, most: Duration) -> Shared {
+    Shared::connect(settings(fleet, most))
+}
+
+/// What the others call this host.
+///
+/// # Errors
+///
+/// The system's name cannot be used, and the configuration has none.
+pub fn name(fleet: &Fleet) -> Result<Box<str>, String> {
+    let system = host::name();
+    fleet.host(&system).map_err(|why| {
+        format!(
+            "the host's name {system} cannot be its name in the fleet: it {}; set `name` in [fleet]",
+            why.what
+        )
+    })
+}
+
+/// How a host stands that knows of no leader.
+pub fn vitals(role: &str, name: &str, trouble: Option<&Trouble>) -> FleetVitals {
+    FleetVitals {
+        role: role.into(),
+        name: name.into(),
+        store: trouble.map_or(StoreHealth::Ok, health),
+        trouble: trouble.map(|trouble| trouble.to_string().into()),
+        leader: None,
+        term: None,
+        beat_age_seconds: None,
+        skew_seconds: None,
+    }
+}
+
+fn health(trouble: &Trouble) -> StoreHealth {
+    match trouble {
+        Trouble::Full(_) => StoreHealth::Full,
+        Trouble::Away(_) | Trouble::Denied(_) | Trouble::Other(_) => StoreHealth::Away,
+    }
+}
+
+/// Seconds since a moment.
+pub fn age(since: certcollectd_core::engine::time::Time) -> u64 {
+    clock::now().time.since(since).as_secs()
+}
