@@ -388,7 +388,7 @@ impl<'a> Group<'a> {
             None => Reach::WHOLE,
         };
         let heard = self.hosts.iter().filter(|host| host.heard).count();
-        let most = (heard * usize::from(permille)).div_ceil(usize::from(Reach::WHOLE)).max(1);
+        let most = (heard * usize::from(permille)).div_ceil(usize::from(Reach::WHOLE));
         let mut missing = most.saturating_sub(reached.iter().filter(|reached| **reached).count());
         let mut up_to = None;
         for (host, reached) in self.hosts.iter().zip(reached).filter(|(host, _)| host.heard) {
@@ -519,3 +519,6 @@ fn patience_ends(go: &Go) -> i64 {
     let patience = i64::try_from(WINDOW_PATIENCE.as_millis()).unwrap_or(i64::MAX);
     go.began_ms.saturating_add(patience)
 }
+
+#[cfg(test)]
+mod tests;
