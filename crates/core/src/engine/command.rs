@@ -44,6 +44,32 @@ pub enum Command {
     ResumeReissues(Option<String>),
 }
 
+impl Command {
+    /// Whether a call is part of it, or may be.
+    pub fn asks_the_vendor(&self) -> bool {
+        match self {
+            Command::Poll(_)
+            | Command::Resume(_)
+            | Command::ResumeAccount(_)
+            | Command::ResumeSamePassword(_)
+            | Command::Domains(_)
+            | Command::Resend(_)
+            | Command::Replace(_)
+            | Command::Reissue(_)
+            | Command::WithdrawReissue(_)
+            | Command::ResumeReissues(_) => true,
+            Command::Accept(_)
+            | Command::AcceptNow(_)
+            | Command::Rollback(_)
+            | Command::Rehearse(_)
+            | Command::TakeOver(_)
+            | Command::CheckTakeOver(_)
+            | Command::Forget(_)
+            | Command::Fleet(_) => false,
+        }
+    }
+}
+
 /// What an operator wants of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

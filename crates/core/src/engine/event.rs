@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::api::push::Hint;
 use crate::api::{Answer, Failure};
+use crate::cert::Certificate;
 use crate::config::Config;
 use crate::engine::account::call::Call;
 use crate::engine::account::record::CredentialTag;
@@ -114,6 +115,13 @@ pub enum Event {
     /// The configuration was reloaded and is sound.
     Configured {
         config: Arc<Config>,
+    },
+    /// The fleet's collectors have published a certificate for an order, and it is this host's turn.
+    Published {
+        order: Arc<str>,
+        generation: u64,
+        /// The leaf first.
+        bundle: Vec<Certificate>,
     },
     /// No call may begin after this: another host may call from then on.
     CallsUntil {

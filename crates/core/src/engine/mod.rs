@@ -41,6 +41,7 @@ pub mod vitals;
 mod notices;
 mod operator;
 mod orders;
+mod published;
 mod reload;
 mod row;
 mod same_number;
@@ -48,6 +49,7 @@ mod saving;
 mod summary;
 mod wording;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Failure};
@@ -69,6 +71,7 @@ use crate::engine::order::state::Busy;
 use crate::engine::order::{Order, alarms};
 use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
+use crate::engine::published::Published;
 use crate::engine::push::Recent;
 use crate::engine::tally::Tallies;
 use crate::engine::time::{Now, TICK, Time};
@@ -95,6 +98,8 @@ pub struct Engine {
     horizon: Option<Time>,
     /// No call begins after this.
     calls_until: Time,
+    /// Publications that wait for their orders.
+    published: BTreeMap<OrderId, Published>,
     outbox: Outbox,
 }
 
@@ -124,6 +129,7 @@ impl Engine {
             offset: None,
             horizon: None,
             calls_until: Time::MAX,
+            published: BTreeMap::new(),
             outbox: Outbox::default(),
         };
         engine.outbox.unsaved.adopted.extend(renamed.adopted);
@@ -231,10 +237,12 @@ impl Engine {
                 self.notices.misconfigured = false;
                 self.configured(config);
             }
+            Event::Published { order, generation, bundle } => self.published(&order, generation, bundle),
             Event::CallsUntil { last } => self.calls_until = last,
             Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
+        self.take_published();
         let stopping = self.stopping;
         self.hooks().start_rehearsals(stopping);
         self.catch_up(Time::MIN);

@@ -74,6 +74,7 @@ words! {
         ProbeGood = "probe-good",
         PaymentPending = "payment-pending",
         Pending = "pending",
+        Published = "published",
         Push = "push",
         Quarantined = "quarantined",
         Reconfigured = "reconfigured",

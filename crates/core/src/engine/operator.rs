@@ -1,5 +1,6 @@
 //! Commands: carried out, and answered.
 
+use crate::config::Fleet;
 use crate::engine::Engine;
 use crate::engine::command::{Command, CommandReply, ReissueCommand};
 use crate::engine::event::Effect;
@@ -12,6 +13,10 @@ impl Engine {
     pub(crate) fn commanded(&mut self, token: Token, command: Command) {
         if self.stopping {
             return self.outbox.reply(token, false, "certcollectd is stopping");
+        }
+        if command.asks_the_vendor() && self.config.fleet.as_ref().is_some_and(Fleet::is_follower) {
+            let text = "a follower asks the vendor nothing: what the collectors publish is taken by itself";
+            return self.outbox.reply(token, false, text);
         }
         let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
             Command::Poll(name) => (name, |engine, token, id| engine.order(id).poll_now(token)),

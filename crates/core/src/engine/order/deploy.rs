@@ -313,6 +313,7 @@ impl Order<'_> {
         state.record.uncovered = uncovered;
         state.record.installed = Some(Box::new(generation));
         state.pending.sweep = true;
+        self.accept_offered();
         self.prepare_probes(is_newer, accepted, rolled_back);
         self.revocation_answered(rolled_back);
         self.wait_on();

@@ -2,6 +2,7 @@
 
 use crate::api::code::Class;
 use crate::api::{Product, Request};
+use crate::config::Fleet;
 use crate::engine::account::gate::{Asked, Before};
 use crate::engine::order::phase::Phase;
 use crate::engine::order::state::{Busy, PollOutcome};
@@ -89,6 +90,9 @@ impl Order<'_> {
 
     /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
     pub(crate) fn next_poll(&self) -> String {
+        if self.config.fleet.as_ref().is_some_and(Fleet::is_follower) {
+            return "a newer one is taken when the collectors publish it".into();
+        }
         let state = &*self.state;
         let due = if state.urgent { Some(self.now.time) } else { state.record.wanted(self.now) };
         match due {

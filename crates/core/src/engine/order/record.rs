@@ -139,6 +139,9 @@ pub struct Seldom {
     /// repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Box<str>>,
+    /// What the fleet's collectors published last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offered: Option<Box<Offered>>,
     /// The certificate that waits for a window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<Held>>,
@@ -473,6 +476,17 @@ impl Debt {
         let (since, next) = (now.unix(), Some(now.time));
         Debt { hook, event, since, tries: 0, next, started: false, outcome: None, ended: None }
     }
+}
+
+/// A generation that the fleet's collectors published, and that this host had leave to install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offered {
+    pub generation: u64,
+    pub leaf: Fingerprint,
+    /// The highest that was installed: nothing below it is taken. What is refused does not raise it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<u64>,
 }
 
 /// Trouble on this machine, retried automatically.

@@ -264,6 +264,7 @@ impl Order<'_> {
         state.record.drift = None;
         state.record.lost = None;
         state.record.warned = 0;
+        self.accept_offered();
         self.revocation_answered(false);
         self.reissue_over();
         self.drop_bundle();
