@@ -31,6 +31,7 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::tally::Summary;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::{FleetVitals, Vitals};
@@ -176,6 +177,16 @@ impl Daemon {
             tenure: None,
             ended: Ended::Stopped,
         }
+    }
+
+    /// Asks the vendor nothing: what is installed comes from the fleet's collectors.
+    pub fn follow(&mut self) {
+        self.engine.call_only_until(Time::MIN);
+    }
+
+    /// All records.
+    pub fn records(&self) -> Loaded {
+        self.engine.records()
     }
 
     /// Leads: saves in the store first, publishes in place of installing, and calls while there is leave.
@@ -344,6 +355,14 @@ impl Daemon {
             }
             Message::Credential(account) => self.handle(Event::CredentialTouched { account }).await,
             Message::Hint(hint) => self.handle(Event::Hinted { hint }).await,
+            Message::Published { order, generation, bundle } => {
+                self.handle(Event::Published { order, generation, bundle }).await;
+            }
+            Message::Mark(name, value) => {
+                if let Err(error) = self.store.set_mark(name, &value) {
+                    tracing::warn!("the state file cannot keep {name}: {error}");
+                }
+            }
             Message::Snapshot(sender) => {
                 self.look_at_store().await;
                 // The requester may have gone away.

@@ -15,6 +15,7 @@ use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
 use crate::fleet::collector::Collector;
+use crate::fleet::follower;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, Inbox, Message, clock, control, http, push, watch};
 use crate::status::told_absent;
@@ -112,7 +113,16 @@ async fn in_fleet(
             telemetry::ready();
             Ok(collector.run(store, inbox).await.unsaved)
         }
-        Role::Follower => Err(give_up("this version cannot follow".into())),
+        Role::Follower => {
+            let known = follower::known_fleet(&store).map_err(give_up)?;
+            let engine = load_engine(config, &store)?;
+            let mut daemon = Daemon::new(engine, store, inbox);
+            follower::follow(&mut daemon, config, fleet, known, sender.clone()).map_err(give_up)?;
+            daemon.reread = Some((path.to_owned(), sender));
+            daemon.lookout = lookout;
+            telemetry::ready();
+            Ok(daemon.run(Goal::Stop).await.unsaved)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::member;
+use super::rollouts::{Rollouts, Told};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
 use crate::effects::files::random_name;
@@ -26,12 +27,13 @@ use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, Snapshot, clock, watch as watched};
 use crate::telemetry;
 use certcollectd_core::config::Config;
-use certcollectd_core::config::fleet::{Collector as Settings, Fleet};
+use certcollectd_core::config::fleet::{Collector as Settings, Fleet, Role};
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::command::{CommandReply, FleetCommand};
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
 use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
+use certcollectd_core::fleet::rollout::Word;
 use certcollectd_core::fleet::rows;
 
 /// Under this name the state file keeps the highest term that was seen.
@@ -168,8 +170,8 @@ impl Collector {
 
     fn lease(&self) -> Duration {
         match &self.fleet.role {
-            certcollectd_core::config::fleet::Role::Collector(settings) => settings.lease,
-            certcollectd_core::config::fleet::Role::Follower => Duration::ZERO,
+            Role::Collector(settings) => settings.lease,
+            Role::Follower => Duration::ZERO,
         }
     }
 
@@ -246,7 +248,9 @@ impl Collector {
             | Message::StepDown
             | Message::Child
             | Message::Credential(_)
-            | Message::Hint(_) => {}
+            | Message::Hint(_)
+            | Message::Published { .. }
+            | Message::Mark(..) => {}
         }
     }
 
@@ -344,18 +348,27 @@ impl Collector {
         let (name, standing) = (self.name.clone(), self.standing.clone());
         daemon.fleet =
             Some(daemon::Fleet { vitals: Box::new(move || vitals(&name, &standing.borrow())), desk });
-        let tenure = Tenure { term, ledger, standing: self.standing.clone() };
+        let tenure = Tenure { term, ledger: ledger.clone(), standing: self.standing.clone() };
         daemon.lead(tenure, publisher, self.leave.clone(), salt);
         let stepped = Rc::new(Cell::new(None));
-        let attended = spawn_local(attend(
-            asked,
-            self.sender.clone(),
-            self.standing.clone(),
-            self.requests.clone(),
-            stepped.clone(),
-        ));
+        let (words, told) = mpsc::channel(DESK);
+        let desk = Desk {
+            inbox: self.sender.clone(),
+            standing: self.standing.clone(),
+            requests: self.requests.clone(),
+            stepped: stepped.clone(),
+            words,
+        };
+        let waves = match &self.fleet.role {
+            Role::Collector(settings) => settings.waves.clone(),
+            Role::Follower => Box::default(),
+        };
+        let attended = spawn_local(desk.attend(asked));
+        let rollouts = Rollouts::new(self.shared.clone(), ledger, waves);
+        let rollouts = spawn_local(rollouts.run(told));
         let outcome = daemon.run(Goal::Stop).await;
         attended.abort();
+        rollouts.abort();
         if outcome.ended != Ended::Deposed {
             // What was given up may still arrive for as long as this.
             let arrives = outcome.arrives_until;
@@ -380,25 +393,34 @@ impl Collector {
 }
 
 /// Answers operators while this host leads.
-async fn attend(
-    mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>,
+struct Desk {
     inbox: Inbox,
     standing: watch::Receiver<Standing>,
     requests: mpsc::Sender<Request>,
+    /// Who waits for this host to have stepped down.
     stepped: Rc<Cell<Option<oneshot::Sender<CommandReply>>>>,
-) {
-    while let Some((command, sender)) = asked.recv().await {
-        match command {
-            FleetCommand::StepDown => {
-                stepped.set(Some(sender));
-                let _ = inbox.send(Message::StepDown).await;
-            }
-            FleetCommand::AcceptRestore => {
-                let _ = sender.send(accept_restore(&standing, &requests).await);
-            }
-            FleetCommand::Go(_) | FleetCommand::Hold(_) | FleetCommand::Skip(_) => {
-                let _ = sender.send(CommandReply::new(false, "no roll-out is known here"));
-            }
+    words: mpsc::Sender<Told>,
+}
+
+impl Desk {
+    async fn attend(self, mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>) {
+        while let Some((command, reply)) = asked.recv().await {
+            let (order, word) = match command {
+                FleetCommand::StepDown => {
+                    self.stepped.set(Some(reply));
+                    let _ = self.inbox.send(Message::StepDown).await;
+                    continue;
+                }
+                FleetCommand::AcceptRestore => {
+                    // The requester may have gone away.
+                    let _ = reply.send(accept_restore(&self.standing, &self.requests).await);
+                    continue;
+                }
+                FleetCommand::Go(order) => (order, Word::Go),
+                FleetCommand::Hold(order) => (order, Word::Hold),
+                FleetCommand::Skip(order) => (order, Word::Skip),
+            };
+            let _ = self.words.send(Told { order, word, reply }).await;
         }
     }
 }

@@ -3,7 +3,11 @@
 //! | part | is |
 //! | --- | --- |
 //! | [`collector`] | standby, takeover, and the loop for as long as this host leads |
+//! | [`follower`] | what is published, to the engine; how far it is, to the store |
 //! | [`member`] | what both roles need: the store, the name, how the host stands |
+//! | [`rollouts`] | what hosts report, and how far each generation may spread: the leader's |
 
 pub mod collector;
+pub mod follower;
 pub mod member;
+pub mod rollouts;

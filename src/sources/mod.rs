@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use certcollectd_core::api::push::Hint;
+use certcollectd_core::cert::Certificate;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::command::{Command, CommandReply};
 use certcollectd_core::engine::loaded::Loaded;
@@ -46,6 +47,14 @@ pub enum Message {
     Credential(Arc<str>),
     /// A notification says that an order has news.
     Hint(Hint),
+    /// The fleet's collectors have published this, the leaf first, and it is this host's turn.
+    Published {
+        order: Arc<str>,
+        generation: u64,
+        bundle: Vec<Certificate>,
+    },
+    /// The state file is to keep this.
+    Mark(&'static str, String),
     /// Something on this machine fails and is retried, or works again.
     Finding {
         /// What, in a sentence.

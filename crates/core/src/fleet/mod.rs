@@ -6,6 +6,7 @@
 //! | [`form`] | whether a row is one: whole, strict, bounded |
 //! | [`keys`] | what each row is called |
 //! | [`lease`] | which collector leads, and until when it may begin a call |
+//! | [`progress`] | how far a host is with what it was given |
 //! | [`published`] | what is published of an order, and which generation is news |
 //! | [`report`] | what a host tells about itself |
 //! | [`rollout`] | how a generation spreads over the hosts |
@@ -14,6 +15,7 @@
 pub mod form;
 pub mod keys;
 pub mod lease;
+pub mod progress;
 pub mod published;
 pub mod report;
 pub mod rollout;

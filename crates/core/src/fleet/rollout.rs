@@ -20,7 +20,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Untrusted;
-use crate::cert::Certificate;
 use crate::config::fleet::{Reach, Wave};
 use crate::config::is_name;
 use crate::engine::schedule;
@@ -149,21 +148,22 @@ pub enum Leave {
     Urgent,
 }
 
-/// Whether `host` may install what is published, which it has found good; `own` is the certificate that it has.
+/// Whether `host` may install what is published, which it has found good; `own` is when the certificate
+/// ends that it has, UNIX seconds.
 pub fn may_install(
     host: &str,
     published: &Publication,
     go: Option<&Go>,
-    own: Option<&Certificate>,
+    own: Option<i64>,
     now: Now,
 ) -> Option<Leave> {
     if go.is_some_and(|go| go.lets(&published.order, host, published.generation)) {
         return Some(Leave::Turn);
     }
-    let own = own?;
+    let ends = own?;
     let urgent = i64::try_from(URGENT.as_secs()).unwrap_or(i64::MAX);
-    let ends_soon = own.not_after() <= now.unix().saturating_add(urgent);
-    (ends_soon && published.leaf.not_after() > own.not_after()).then_some(Leave::Urgent)
+    let ends_soon = ends <= now.unix().saturating_add(urgent);
+    (ends_soon && published.leaf.not_after() > ends).then_some(Leave::Urgent)
 }
 
 /// A host of the group.

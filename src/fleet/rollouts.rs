@@ -1,0 +1,314 @@
+//! The leader's roll-outs: what hosts report comes in, how far each generation may spread goes out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::effects::shared::ledger::{Ledger, Unwritten};
+use crate::effects::shared::{Change, News, Row, Shared, Trouble};
+use crate::sources::clock;
+use certcollectd_core::config::fleet::Wave;
+use certcollectd_core::engine::command::CommandReply;
+use certcollectd_core::engine::time::Time;
+use certcollectd_core::fleet::keys::{HOSTS, Key};
+use certcollectd_core::fleet::published::Publication;
+use certcollectd_core::fleet::report::{Report, Seen};
+use certcollectd_core::fleet::rollout::{Go, Host, Rollout, Word, advance};
+
+/// All rows are read again after this, whatever the watches brought.
+const LIST_EVERY: Duration = Duration::from_secs(60);
+/// After the store could not be read.
+const WAIT: Duration = Duration::from_secs(2);
+/// Reports that come within this are looked at together.
+const TOGETHER: Duration = Duration::from_millis(10);
+const PLACES: usize = 64;
+/// What is watched.
+const PREFIXES: [&str; 3] = [HOSTS, "pub/", "go/"];
+
+/// What an operator says of the roll-out of an order.
+#[derive(Debug)]
+pub struct Told {
+    pub order: String,
+    pub word: Word,
+    pub reply: oneshot::Sender<CommandReply>,
+}
+
+#[derive(Debug, Default)]
+struct HostRows {
+    groups: Vec<Box<str>>,
+    heard: Option<Time>,
+    reports: HashMap<Box<str>, Report>,
+}
+
+#[derive(Debug)]
+struct Order {
+    group: Box<str>,
+    generation: u64,
+}
+
+/// The leader's view of the rows.
+#[derive(Debug)]
+pub struct Rollouts {
+    shared: Rc<Shared>,
+    ledger: Rc<Ledger>,
+    waves: Box<[Wave]>,
+    hosts: BTreeMap<Box<str>, HostRows>,
+    orders: BTreeMap<Box<str>, Order>,
+    goes: HashMap<Box<str>, Go>,
+    /// When an order is to be looked at although no row has changed.
+    again: BTreeMap<Box<str>, Time>,
+}
+
+impl Rollouts {
+    pub fn new(shared: Rc<Shared>, ledger: Rc<Ledger>, waves: Box<[Wave]>) -> Rollouts {
+        Rollouts {
+            shared,
+            ledger,
+            waves,
+            hosts: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            goes: HashMap::new(),
+            again: BTreeMap::new(),
+        }
+    }
+
+    /// Runs for as long as this host leads.
+    pub async fn run(mut self, mut told: mpsc::Receiver<Told>) {
+        loop {
+            let (news, mut changes) = mpsc::channel(PLACES);
+            let mut watches = JoinSet::new();
+            let listed = self.list(&mut watches, &news).await;
+            drop(news);
+            let end = match &listed {
+                Ok(()) => Instant::now() + LIST_EVERY,
+                Err(trouble) => {
+                    tracing::debug!("roll-outs: {trouble}");
+                    Instant::now() + WAIT
+                }
+            };
+            if listed.is_ok() && self.advance_all().await.is_err() {
+                return;
+            }
+            loop {
+                let again = self.again.values().min().map_or(LIST_EVERY, |at| at.since(clock::now().time));
+                tokio::select! {
+                    news = changes.recv(), if listed.is_ok() => {
+                        let Some(News::Changes(mut all)) = news else { break };
+                        sleep(TOGETHER).await;
+                        let mut is_lost = false;
+                        while let Ok(more) = changes.try_recv() {
+                            match more {
+                                News::Changes(more) => all.extend(more),
+                                News::Lost(_) => is_lost = true,
+                            }
+                        }
+                        if self.take(all).await.is_err() {
+                            return;
+                        }
+                        if is_lost {
+                            break;
+                        }
+                    }
+                    Some(told) = told.recv() => {
+                        if self.tell(told).await.is_err() {
+                            return;
+                        }
+                    }
+                    () = sleep(again.max(Duration::from_millis(1))) => {
+                        let now = clock::now().time;
+                        let due: Vec<Box<str>> =
+                            self.again.iter().filter(|(_, at)| **at <= now).map(|(order, _)| order.clone()).collect();
+                        for order in due {
+                            if self.advance(&order).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    () = sleep_until(end) => break,
+                }
+            }
+        }
+    }
+
+    async fn list(&mut self, watches: &mut JoinSet<()>, news: &mpsc::Sender<News>) -> Result<(), Trouble> {
+        let mut rows = Vec::new();
+        for prefix in PREFIXES {
+            let listing = self.shared.list(prefix).await?;
+            rows.extend(listing.rows);
+            let mut watch = self.shared.watch(prefix, listing.revision);
+            let news = news.clone();
+            watches.spawn_local(async move {
+                loop {
+                    let next = watch.next().await;
+                    let is_over = matches!(next, News::Lost(_));
+                    if news.send(next).await.is_err() || is_over {
+                        return;
+                    }
+                }
+            });
+        }
+        let known: BTreeSet<String> = rows.iter().map(|row| row.key.clone()).collect();
+        self.hosts.retain(|host, _| known.iter().any(|key| key.starts_with(&format!("{HOSTS}{host}/"))));
+        self.orders
+            .retain(|order, it| known.contains(&Key::Publication { group: &it.group, order }.to_string()));
+        for row in rows {
+            self.put(row);
+        }
+        Ok(())
+    }
+
+    /// Takes a row in; the orders that it is about, or nothing where it is about all of a host's.
+    fn put(&mut self, Row { key, value }: Row) {
+        let now = clock::now().time;
+        match Key::parse(&key) {
+            Some(Key::Seen { host }) => {
+                if let Ok(seen) = Seen::read(&value) {
+                    let rows = self.hosts.entry(host.into()).or_default();
+                    rows.groups = seen.groups;
+                    rows.heard = Some(now);
+                }
+            }
+            Some(Key::Report { host, order }) => {
+                if let Ok(report) = Report::read(&value) {
+                    let rows = self.hosts.entry(host.into()).or_default();
+                    if rows.reports.get(order) != Some(&report) {
+                        rows.reports.insert(order.into(), report);
+                        rows.heard = Some(now);
+                    }
+                }
+            }
+            Some(Key::Publication { group, order }) => {
+                if let Ok(publication) = Publication::read(order, &value) {
+                    let known = Order { group: group.into(), generation: publication.generation };
+                    self.orders.insert(order.into(), known);
+                }
+            }
+            Some(Key::Go { order, .. }) => {
+                if let Ok(go) = Go::read(&value) {
+                    self.goes.insert(order.into(), go);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn take(&mut self, changes: Vec<Change>) -> Result<(), ()> {
+        let mut orders = BTreeSet::new();
+        for change in changes {
+            match change {
+                Change::Put(row) => {
+                    let key = row.key.clone();
+                    let before = match Key::parse(&key) {
+                        Some(Key::Seen { host }) => self.hosts.get(host).map(|rows| rows.groups.clone()),
+                        _ => None,
+                    };
+                    self.put(row);
+                    match Key::parse(&key) {
+                        Some(Key::Report { order, .. } | Key::Publication { order, .. }) => {
+                            orders.insert(Box::<str>::from(order));
+                        }
+                        // A host that is new changes all roll-outs of its groups.
+                        Some(Key::Seen { host })
+                            if before.as_ref() != self.hosts.get(host).map(|rows| &rows.groups) =>
+                        {
+                            orders.extend(self.orders.keys().cloned());
+                        }
+                        _ => {}
+                    }
+                }
+                Change::Deleted(key) => match Key::parse(&key) {
+                    Some(Key::Seen { host }) => {
+                        self.hosts.remove(host);
+                        orders.extend(self.orders.keys().cloned());
+                    }
+                    Some(Key::Publication { order, .. }) => {
+                        self.orders.remove(order);
+                    }
+                    _ => {}
+                },
+            }
+        }
+        for order in orders {
+            self.advance(&order).await?;
+        }
+        Ok(())
+    }
+
+    async fn advance_all(&mut self) -> Result<(), ()> {
+        let orders: Vec<Box<str>> = self.orders.keys().cloned().collect();
+        for order in orders {
+            self.advance(&order).await?;
+        }
+        Ok(())
+    }
+
+    fn look(&self, name: &str, order: &Order, before: Option<&Go>) -> Rollout {
+        let hosts: Vec<Host<'_>> = self
+            .hosts
+            .iter()
+            .filter(|(_, rows)| rows.groups.contains(&order.group))
+            .map(|(host, rows)| Host {
+                name: host,
+                heard: rows.heard.unwrap_or(Time::MIN),
+                report: rows.reports.get(name),
+            })
+            .collect();
+        advance(name, order.generation, &self.waves, &hosts, before, clock::now())
+    }
+
+    /// Whether this host still leads.
+    async fn advance(&mut self, name: &str) -> Result<(), ()> {
+        let Some(order) = self.orders.get(name) else { return Ok(()) };
+        let before = self.goes.get(name);
+        let rollout = self.look(name, order, before);
+        match rollout.again {
+            Some(at) => _ = self.again.insert(name.into(), at),
+            None => _ = self.again.remove(name),
+        }
+        if before == Some(&rollout.go) {
+            return Ok(());
+        }
+        let key = Key::Go { group: &order.group, order: name }.to_string();
+        self.write(name, key, rollout.go).await
+    }
+
+    async fn write(&mut self, name: &str, key: String, go: Go) -> Result<(), ()> {
+        match self.ledger.write(vec![(key, Some(go.to_row()))]).await {
+            Ok(()) => _ = self.goes.insert(name.into(), go),
+            Err(Unwritten::Deposed) => return Err(()),
+            // The same again with the next listing.
+            Err(Unwritten::Trouble(trouble)) => tracing::debug!("roll-out of {name}: {trouble}"),
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, told: Told) -> Result<(), ()> {
+        let Told { order: name, word, reply } = told;
+        let Some(order) = self.orders.get(&*name) else {
+            let text = format!("nothing is published of an order {name}");
+            let _ = reply.send(CommandReply::new(false, text));
+            return Ok(());
+        };
+        let rollout = self.look(&name, order, self.goes.get(&*name));
+        let passed: Vec<&str> = rollout.held_by.iter().map(|holder| &*holder.host).collect();
+        let text = match word {
+            Word::Go => format!("{name}: generation {} may go to every host now", order.generation),
+            Word::Hold => format!("{name}: no further host gets generation {}", order.generation),
+            Word::Skip if passed.is_empty() => format!("{name}: goes on; no host holds it"),
+            Word::Skip => format!("{name}: goes on without {}", passed.join(", ")),
+        };
+        let go = rollout.told(word);
+        let key = Key::Go { group: &order.group, order: &name }.to_string();
+        let written = self.write(&name, key, go.clone()).await;
+        let ok = written.is_ok() && self.goes.get(&*name) == Some(&go);
+        let text = if ok { text } else { "the store did not take it; nothing was changed".to_owned() };
+        // The requester may have gone away.
+        let _ = reply.send(CommandReply::new(ok, text));
+        written?;
+        self.advance(&name).await
+    }
+}
