@@ -402,12 +402,15 @@ impl Daemon {
             ("[http]", before.http == config.http),
             ("[push]", before.push == config.push),
             ("[log]", before.log == config.log),
+            ("[fleet]", before.fleet == config.fleet),
         ] {
             if !same {
                 tracing::warn!("{key} changed; restart to apply it");
             }
         }
-        if before.state_dir == config.state_dir {
+        // With another role, its orders are of another kind.
+        let role = |config: &Config| (config.follows(), config.installs());
+        if before.state_dir == config.state_dir && role(before) == role(&config) {
             self.effects.reconfigure(config.clone());
             keys::tell_of_unreadable(config.clone());
             self.handle(Event::Configured { config }).await;
@@ -419,7 +422,8 @@ impl Daemon {
         } else {
             self.handle(Event::Misconfigured).await;
             tracing::error!(
-                "the new configuration has another state_dir; the previous one stays in force until a restart"
+                "the new configuration has another state_dir or role in [fleet]; the previous one stays in force until a \
+                 restart"
             );
         }
         telemetry::ready();

@@ -14,9 +14,15 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
         if order.is_unpinned() {
             warn(
                 Key::order(name, &["name"]),
-                format!(
-                    "order {name}: nothing pins its certificate: with a typo in the number, someone else's is installed"
-                ),
+                match config.follows() {
+                    true => format!(
+                        "order {name}: nothing pins its certificate: whatever the store holds for it is installed"
+                    ),
+                    false => format!(
+                        "order {name}: nothing pins its certificate: with a typo in the number, someone else's is \
+                         installed"
+                    ),
+                },
                 "name its domains, or its key_file or csr_file",
             );
         }

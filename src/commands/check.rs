@@ -15,6 +15,7 @@ use crate::config::file::{Level, Source};
 use crate::config::fragment::Fragment;
 use crate::config::invisible;
 use crate::config::locate::{self, Finding, Key};
+use crate::effects::access::Wish;
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
 use crate::effects::hook::{executable, kept, web};
@@ -30,7 +31,7 @@ use crate::effects::{access, preflight};
 use crate::sources::{clock, control, files, watch};
 use crate::terminal::progress::Progress;
 use certcollectd_core::config::{
-    Account, Action, CallPart, CallValue, Config, CsrSource, Hook, KeySource, Order, ProxyLogin,
+    Account, Action, CallPart, CallValue, Config, CsrSource, Fleet, Hook, KeySource, Order, ProxyLogin,
     SecretSource, Severity, count,
 };
 use certcollectd_core::engine::command::{Command, CommandReply};
@@ -73,8 +74,11 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     if !found.warnings.is_empty() {
         print_error(found.warnings.trim_end());
     }
-    for account in &config.accounts {
+    for account in called(&config) {
         check_account(account, &config, &mut report);
+    }
+    if let Some(fleet) = &config.fleet {
+        check_fleet(fleet, &mut report);
     }
     if let Some(source) = config.push.as_ref().and_then(|push| push.password.as_ref()) {
         check_secret(source, |_| None, ("[push]", "the password"), &Key::top("push"), &mut report);
@@ -117,7 +121,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
         "{}{}, {}, {}: {}, {}",
         service.map(|user| format!("{}\n", looked_as(&user))).unwrap_or_default(),
         count(config.orders.len(), "order"),
-        count(config.accounts.len(), "account"),
+        count(called(&config).count(), "account"),
         count(config.hooks.len(), "hook"),
         count(errors, "error"),
         count(warnings, "warning")
@@ -248,6 +252,32 @@ fn next_step(path: &Path, missing: &str) -> String {
                 .into()
         }
         Some(_) | None => String::new(),
+    }
+}
+
+/// A follower's is never called.
+fn called(config: &Config) -> impl Iterator<Item = &Arc<Account>> {
+    config.accounts.iter().filter(|_| !config.follows())
+}
+
+/// What this host needs to reach the store, as far as it lies on this machine.
+fn check_fleet(fleet: &Fleet, report: &mut Report) {
+    if let Some(source) = fleet.password() {
+        let about = Key::within("fleet", "password");
+        check_secret(source, |_| None, ("[fleet]", "the password"), &about, report);
+    }
+    for (key, path) in fleet.files() {
+        let wrong = match key {
+            "ca_file" => call::roots(path).err().map(|failure| failure.to_string()),
+            _ => access::obstacle(path).map(|error| {
+                let why = access::reason(path, Wish::Read, &error);
+                format!("{key} {}: {why}", path.display())
+            }),
+        };
+        if let Some(why) = wrong {
+            let help = next_step(path, "correct the path; without it the store cannot be reached");
+            report.error(Key::within("fleet", key), format!("[fleet]: {why}"), &help);
+        }
     }
 }
 
@@ -576,7 +606,7 @@ fn check_textfile(config: &Config, report: &mut Report) {
 
 /// One call for each account, through its gate: about the first of its orders.
 fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
-    for account in &config.accounts {
+    for account in called(config) {
         let name = &account.name;
         let about = Key::account(name, &[]);
         let Some(order) = config.orders.iter().find(|order| order.account == *name) else {

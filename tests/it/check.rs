@@ -262,6 +262,62 @@ fn files_that_others_may_change_or_read() {
 }
 
 #[test]
+fn what_a_host_reaches_its_store_with() {
+    let setting = Setting::new();
+    let dir = setting.dir.path().display().to_string();
+    let follower = format!(
+        "state_dir = \"{dir}/state\"\ninstall_dir = \"{dir}/out\"\n[fleet]\nrole = \"follower\"\n\
+         groups = [\"web\"]\nstore = \"etcd\"\nendpoints = [\"http://127.0.0.1:2379\"]\n\
+         ca_file = \"{dir}/ca.pem\"\ncert_file = \"{dir}/store.pem\"\nkey_file = \"{dir}/store.key\"\n\
+         user = \"web-1\"\npassword = {{ file = \"{dir}/store-password\" }}\n\
+         [[order]]\nname = \"www\"\nverify = {{ trust_anchors = \"{dir}/ca.pem\" }}\n"
+    );
+    setting.write("certcollectd.toml", &follower);
+    for (name, key) in [
+        ("ca.pem", "ca_file"),
+        ("store.pem", "cert_file"),
+        ("store.key", "key_file"),
+        ("store-password", "password"),
+    ] {
+        if key != "ca_file" {
+            let (code, said) = setting.call(&["check"]);
+            assert!(code == 2 && said.contains("[fleet]: ") && said.contains(name), "{name}: {said}");
+            setting.write(name, "x");
+        }
+        let (_, sound) = setting.call(&["check"]);
+        assert!(!sound.contains(&format!("{dir}/{name}: ")), "{name}: {sound}");
+        mode(&setting.path(name), 0o602);
+        let changed = format!("the {key} of [fleet], {dir}/{name}, can be changed by every user");
+        expect(&setting, 2, &[&changed]);
+        mode(&setting.path(name), 0o600);
+    }
+    mode(&setting.path("store.key"), 0o644);
+    let read = format!("the key_file of [fleet], {dir}/store.key, can be read by every user");
+    let (_, said) = setting.call(&["check"]);
+    assert!(said.contains(&read), "{said}");
+    // Nothing is said about the vendor, who is never called.
+    assert!(said.contains("1 order, 0 accounts, "), "{said}");
+    assert!(said.contains("whatever the store holds for it is installed"), "{said}");
+}
+
+#[test]
+fn another_role_needs_a_restart() {
+    let mut setting = setting("");
+    setting.start_again();
+    setting.until("it is up", |setting| setting.log().contains("is up with"));
+    setting.table(
+        "[fleet]\nrole = \"collector\"\ngroups = [\"web\"]\nstore = \"etcd\"\n\
+         endpoints = [\"http://127.0.0.1:2379\"]",
+    );
+    setting.write_configuration();
+    setting.until("it is said", |setting| {
+        let log = setting.log();
+        log.contains("[fleet] changed; restart to apply it") && log.contains("or role in [fleet]")
+    });
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
 fn numbers_and_addresses_that_cannot_be_right() {
     for (number, part) in [
         ("1234\u{a0}5", "U+00A0"),

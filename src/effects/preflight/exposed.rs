@@ -58,6 +58,20 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
     {
         looked.at(&path, "the password of [push]", || Some(Key::top("push")));
     }
+    if let Some(fleet) = &config.fleet {
+        for (key, path) in fleet.files() {
+            looked.at(path, &format!("the {key} of [fleet]"), || Some(Key::top("fleet")));
+        }
+        if let Some(client) = &fleet.client_cert {
+            let about = || Some(Key::top("fleet"));
+            looked.at_readers(&client.key_file, "the key_file of [fleet]", 0o004, about);
+        }
+        if let Some(Ok(Some(path))) = fleet.password().map(credential::path) {
+            let about = || Some(Key::top("fleet"));
+            looked.at(&path, "the password of [fleet]", about);
+            looked.at_readers(&path, "the password of [fleet]", 0o040, about);
+        }
+    }
     for order in &config.orders {
         let KeySource::Keys(paths) = &order.key else { continue };
         for path in paths {

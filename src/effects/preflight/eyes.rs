@@ -260,8 +260,10 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
         need(path, Right::Read, Level::Error, None, "configuration");
     }
     // What is not there is made, in what is there.
-    let dir = config.install_dir.ancestors().find(|dir| dir.exists()).unwrap_or(&config.install_dir);
-    need(dir, Right::Change, Level::Error, Some(Key::top("install_dir")), "install_dir");
+    if config.installs() {
+        let dir = config.install_dir.ancestors().find(|dir| dir.exists()).unwrap_or(&config.install_dir);
+        need(dir, Right::Change, Level::Error, Some(Key::top("install_dir")), "install_dir");
+    }
     if let Some(dir) = config.metrics.textfile.as_deref().and_then(Path::parent) {
         let about = Key::within("metrics", "textfile");
         need(dir, Right::Change, Level::Error, Some(about), "the metrics");
@@ -277,6 +279,16 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
         if let Some(path) = &account.ca_file {
             let about = Key::account(name, &["ca_file"]);
             need(path, Right::Read, Level::Error, Some(about), &format!("account {name}: ca_file"));
+        }
+    }
+    if let Some(fleet) = &config.fleet {
+        let password = fleet.password().and_then(|secret| match secret {
+            SecretSource::File(path) => Some(("password", path.as_path())),
+            SecretSource::Credential(_) | SecretSource::Env(_) => None,
+        });
+        for (key, path) in fleet.files().chain(password) {
+            let about = Key::within("fleet", key);
+            need(path, Right::Read, Level::Error, Some(about), &format!("[fleet]: {key}"));
         }
     }
     for hook in &config.hooks {

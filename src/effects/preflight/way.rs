@@ -107,6 +107,13 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), Vec<Input>> {
     if let Some(SecretSource::File(path)) = password {
         all.push((path.clone(), "the password of [push]".to_owned()));
     }
+    if let Some(fleet) = &config.fleet {
+        let file = |(key, path): (&str, &Path)| (path.to_owned(), format!("the {key} of [fleet]"));
+        all.extend(fleet.files().map(file));
+        if let Some(Ok(Some(path))) = fleet.password().map(credential::path) {
+            all.push((path, "the password of [fleet]".to_owned()));
+        }
+    }
     for (at, order) in config.orders.iter().enumerate() {
         let name = &order.name;
         for (key, path) in order.inputs() {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 pub use action::{Action, CallHeader, CallPart, CallValue, Companion, Hook, HookEvent, HttpCall};
 pub use fleet::Fleet;
+use fleet::Role;
 pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
@@ -85,6 +86,19 @@ impl Config {
 
     pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
         self.hooks.iter().find(|hook| *hook.name == *name)
+    }
+
+    /// Whether certificates are put into place on this machine: a collector publishes them instead.
+    pub fn installs(&self) -> bool {
+        match self.fleet.as_ref().map(|fleet| &fleet.role) {
+            Some(Role::Collector(_)) => false,
+            Some(Role::Follower) | None => true,
+        }
+    }
+
+    /// Whether they come from a store, and the vendor is never called.
+    pub fn follows(&self) -> bool {
+        self.fleet.as_ref().is_some_and(Fleet::is_follower)
     }
 
     pub fn window(&self, name: &str) -> Option<&Window> {
