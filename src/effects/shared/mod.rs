@@ -1,7 +1,11 @@
-//! A store that several hosts share: rows that change all together or not at all, and only if others are as expected.
+//! A store that several hosts share: rows that change all together or not at all, and only if others are as
+//! expected.
 //!
-//! Keys are those of the fleet (`lease`, `rows/orders/www`); the configured prefix is put in front of them here, and
-//! taken off. Nothing is compared by revision: a store that was restored from a backup gives the same ones again.
+//! Keys are those of the fleet (`lease`, `rows/orders/www`); the configured prefix is put in front of them
+//! here, and taken off. Nothing is compared by revision: a store that was restored from a backup gives the
+//! same ones again.
+
+mod etcd;
 
 pub mod keeper;
 pub mod ledger;
@@ -12,41 +16,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd_core::config::SecretSource;
+use certcollectd_core::config::fleet::{ClientCert, StoreLogin};
 
-/// Puts and deletes in one [`Commit`], at most; as many keys in one [`Shared::get`].
+/// Maximum number of puts and deletes in one [`Commit`], and of keys in one [`Shared::get`].
 pub const MOST_ROWS: usize = 100;
 
 /// How the store is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// `https://host:port` or `http://host:port`, at least one. The first is asked until it fails: 200 hosts with the same
-    /// order all ask the same one.
+    /// `https://host:port` or `http://host:port`, at least one. The first is asked until it fails: 200 hosts
+    /// with the same order all ask the same one.
     pub endpoints: Vec<String>,
     /// In front of every key, `certcollectd/main/` for instance.
     pub prefix: String,
     /// PEM file with the only roots that are trusted for the store; `None` means the system's.
     pub ca_file: Option<PathBuf>,
-    pub certificate: Option<ClientCertificate>,
+    pub client_cert: Option<ClientCert>,
     pub login: Option<StoreLogin>,
     /// For one request to one endpoint.
     pub timeout: Duration,
     /// A watch that brings nothing for so long is lost: nothing tells a quiet store from a frozen one.
     pub watch_idle: Duration,
-}
-
-/// PEM files, read again for each new client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    pub cert_file: PathBuf,
-    pub key_file: PathBuf,
-}
-
-/// A user of the store, and where the password is read from for each log-in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreLogin {
-    pub user: String,
-    pub password: SecretSource,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +63,8 @@ pub struct Compare {
     pub value: Option<Vec<u8>>,
 }
 
-/// All of it happens, or nothing. [`MOST_ROWS`] puts and deletes at most; no key twice.
+/// All of it happens, or nothing. [`MOST_ROWS`] puts and deletes at most, and as many compares; no key is
+/// written twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
     pub expected: Vec<Compare>,
@@ -150,61 +141,76 @@ pub struct Shared {
 }
 
 /// What keeps the rows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Engine {
-    Etcd(Arc<StoreSettings>),
-}
-
-impl Engine {
-    fn missing(&self) -> String {
-        let Engine::Etcd(settings) = self;
-        format!("{}: this version cannot speak with a store", settings.endpoints.join(", "))
-    }
+    Etcd(Arc<etcd::Etcd>),
 }
 
 impl Shared {
     /// Reads nothing and reaches nobody yet: the store may be away when the daemon starts.
     pub fn connect(settings: StoreSettings) -> Shared {
-        Shared { engine: Engine::Etcd(settings.into()) }
+        Shared { engine: Engine::Etcd(etcd::Etcd::new(settings).into()) }
     }
 
     /// All rows whose keys begin like this, linearizable and at one revision.
-    pub async fn list(&self, _prefix: &str) -> Result<Listing, Trouble> {
-        Err(Trouble::Other(self.engine.missing()))
+    pub async fn list(&self, prefix: &str) -> Result<Listing, Trouble> {
+        match &self.engine {
+            Engine::Etcd(etcd) => etcd.list(prefix).await,
+        }
     }
 
-    /// The values of these rows at one moment, linearizable, in the order asked for; `None` where there is no row.
-    /// [`MOST_ROWS`] at most.
-    pub async fn get(&self, _keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
-        Err(Trouble::Other(self.engine.missing()))
+    /// The values of these rows at one moment, linearizable, in the order asked for; `None` where there is no
+    /// row. [`MOST_ROWS`] at most.
+    pub async fn get(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
+        assert!(keys.len() <= MOST_ROWS, "{} rows are asked for at once", keys.len());
+        match &self.engine {
+            Engine::Etcd(etcd) => etcd.get(keys).await,
+        }
     }
 
-    /// Asks one endpoint only, unless it cannot be connected to: what may have been written is not written again.
-    pub async fn commit(&self, _commit: &Commit) -> Committed {
-        Committed::Refused(Trouble::Other(self.engine.missing()))
+    /// Asks one endpoint only, unless it cannot be connected to: what may have been written is not written
+    /// again.
+    pub async fn commit(&self, commit: &Commit) -> Committed {
+        let rows = commit.puts.len() + commit.deletes.len();
+        assert!(rows.max(commit.expected.len()) <= MOST_ROWS, "{rows} rows in one commit");
+        match &self.engine {
+            Engine::Etcd(etcd) => etcd.commit(commit).await,
+        }
     }
 
     /// What changes after this revision among the rows whose keys begin like this.
-    pub fn watch(&self, _prefix: &str, _from: Revision) -> Watch {
-        Watch { engine: self.engine.clone() }
+    pub fn watch(&self, prefix: &str, from: Revision) -> Watch {
+        let engine = match &self.engine {
+            Engine::Etcd(etcd) => WatchEngine::Etcd(etcd::Watch::new(etcd.clone(), prefix, from)),
+        };
+        Watch { engine }
     }
 
     /// Each endpoint by itself, in the order of the settings.
     pub async fn check(&self) -> Vec<EndpointReport> {
-        Vec::new()
+        match &self.engine {
+            Engine::Etcd(etcd) => etcd.check().await,
+        }
     }
 }
 
 /// Changes as they happen.
 #[derive(Debug)]
 pub struct Watch {
-    engine: Engine,
+    engine: WatchEngine,
+}
+
+#[derive(Debug)]
+enum WatchEngine {
+    Etcd(etcd::Watch),
 }
 
 impl Watch {
     /// Waits for the next news; the wait may be given up and begun again, and nothing is missed. After
     /// [`News::Lost`] there is nothing but that.
     pub async fn next(&mut self) -> News {
-        News::Lost(self.engine.missing())
+        match &mut self.engine {
+            WatchEngine::Etcd(watch) => watch.next().await,
+        }
     }
 }

@@ -16,7 +16,7 @@ use certcollectd_core::api::{Failure, Untrusted};
 use certcollectd_core::config::Account;
 use certcollectd_core::engine::time::rfc3339;
 
-pub(super) use self::names::Names;
+pub(in crate::effects) use self::names::Names;
 
 /// The way of an account's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(in crate::effects) fn causes<'a>(
 }
 
 /// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(in crate::effects) fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for error in std::iter::successors(Some(error), |&error| error.source()) {
         let text = error.to_string();
