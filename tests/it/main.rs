@@ -98,6 +98,8 @@ mod seeds;
 mod setting;
 /// Every shape of an answer, from bytes and from the sandbox.
 mod shapes;
+/// A store that several hosts share.
+mod shared;
 /// Domain details, S/MIME replacements, the collection mail.
 mod side_calls;
 /// The engine in a world made from a seed: the promises as invariants.
