@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::effects::shared::{ClientCertificate, Shared, StoreLogin, StoreSettings, Trouble};
+use crate::effects::shared::{Shared, StoreSettings, Trouble};
 use crate::sources::{clock, host};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
@@ -18,14 +18,8 @@ pub fn settings(fleet: &Fleet, most: Duration) -> StoreSettings {
         endpoints: fleet.endpoints.iter().map(|endpoint| endpoint.to_string()).collect(),
         prefix: fleet.prefix.to_string(),
         ca_file: fleet.ca_file.clone(),
-        certificate: fleet.client_cert.as_ref().map(|files| ClientCertificate {
-            cert_file: files.cert_file.clone(),
-            key_file: files.key_file.clone(),
-        }),
-        login: fleet
-            .login
-            .as_ref()
-            .map(|login| StoreLogin { user: login.user.clone(), password: login.password.clone() }),
+        client_cert: fleet.client_cert.clone(),
+        login: fleet.login.clone(),
         timeout: REQUEST.min(most),
         watch_idle: WATCH_IDLE,
     }
