@@ -17,8 +17,8 @@ use crate::engine::finding::FindingKind;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{
-    Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
-    Rehearsed, Seldom, Served, Trouble,
+    Announced, Debt, Domains, Former, Generation, Heard, Held, Offered, ProbeRecord, ProbeRollback, Probed,
+    Pushed, Rehearsed, Seldom, Served, Trouble,
 };
 use crate::engine::reissue::record::{Reissue, ReissueCalls, Stage, UsedToken};
 
@@ -165,6 +165,7 @@ fn full() -> OrderRecord {
             trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
             drift: Some("cert.pem was changed".into()),
             lost: Some("readers do not find chain.pem".into()),
+            offered: Some(Box::new(offered())),
             held: Some(Box::new(held())),
             at_once: Some(Fingerprint::from_bytes([2; 32])),
             revoked: Some(Fingerprint::from_bytes([3; 32])),
@@ -173,6 +174,10 @@ fn full() -> OrderRecord {
         }
         .into(),
     }
+}
+
+fn offered() -> Offered {
+    Offered { generation: 8, leaf: Fingerprint::from_bytes([4; 32]), highest: Some(7) }
 }
 
 fn rehearsed() -> Rehearsed {
@@ -542,6 +547,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
             alarms: Vec::new(),
             alarmed: false,
             rehearsed: None,
+            offered: None,
             held: None,
             at_once: None,
             revoked: None,
@@ -572,6 +578,10 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         .into(),
         ..fresh()
     };
+    let offered = OrderRecord {
+        seldom: Seldom { offered: Some(Box::new(offered())), ..Seldom::default() }.into(),
+        ..fresh()
+    };
     let probed = OrderRecord {
         seldom: Seldom { probed: Some(Box::new(probed())), ..Seldom::default() }.into(),
         ..fresh()
@@ -587,6 +597,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("alarmed", alarmed),
         ("full", unprobed),
         ("held", held),
+        ("offered", offered),
         ("placing", placing),
         ("probed", probed),
         ("rehearsed", rehearsed),
