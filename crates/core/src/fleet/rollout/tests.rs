@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::form::Moment;
 use super::super::published::Bundle;
 use super::*;
+use crate::cert::Certificate;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -452,40 +453,31 @@ fn a_row_that_is_none_is_refused() {
 
 #[test]
 fn a_host_installs_in_its_turn_or_when_its_own_certificate_ends() {
-    let mut ca = rcgen::CertificateParams::default();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let day = 24 * 3600;
-    let now = Now { time: Time(5_000), wall: 1_800_000_000_000 };
-    let mut until = |unix: i64| {
-        ca.not_after = time::OffsetDateTime::from_unix_timestamp(unix).unwrap();
-        Certificate::from_der(ca.clone().self_signed(&key).unwrap().der()).unwrap()
-    };
-    let leaf = until(now.unix() + 200 * day);
-    let bundle = Bundle { leaf, chain: Vec::new() };
+    let leaf = include_bytes!("../../../../../tests/data/cert/leaf.der");
+    let bundle = Bundle { leaf: Certificate::from_der(leaf).unwrap(), chain: Vec::new() };
     let published = Publication::new(ORDER, 7, &bundle, Untrusted::new("")).unwrap();
     let mut world = three(40);
     world.step();
     let go = world.go();
     let older = Go { generation: 6, ..go.clone() };
-    let may = |host, go, own: Option<&Certificate>| may_install(host, &published, go, own, now);
-    let [soon, over, later, newer] =
-        [2 * day, -day, 2 * day + 1, 201 * day].map(|span| until(now.unix() + span));
+    let day = 24 * 3600;
+    let (ends, now) = (bundle.leaf.not_after(), world.now.unix());
     for (host, go, own, expected) in [
         ("web-001", Some(&go), None, Some(Leave::Turn)),
-        ("web-001", Some(&go), Some(&soon), Some(Leave::Turn)),
-        ("web-001", Some(&older), Some(&later), None),
+        ("web-001", Some(&go), Some(now + 2 * day), Some(Leave::Turn)),
+        ("web-001", Some(&older), Some(now + 2 * day + 1), None),
         ("web-002", Some(&go), None, None),
-        ("web-002", Some(&go), Some(&later), None),
-        ("web-002", Some(&go), Some(&soon), Some(Leave::Urgent)),
-        ("web-002", Some(&go), Some(&over), Some(Leave::Urgent)),
-        ("web-002", None, Some(&soon), Some(Leave::Urgent)),
-        ("web-002", None, Some(&newer), None),
+        ("web-002", Some(&go), Some(now + 2 * day + 1), None),
+        ("web-002", Some(&go), Some(now + 2 * day), Some(Leave::Urgent)),
+        ("web-002", Some(&go), Some(now - day), Some(Leave::Urgent)),
+        ("web-002", None, Some(now + 2 * day), Some(Leave::Urgent)),
         ("web-002", None, None, None),
     ] {
-        assert_eq!(may(host, go, own), expected, "{host} {own:?}");
+        assert_eq!(may_install(host, &published, go, own, world.now), expected, "{host} {own:?}");
     }
-    let at_its_end = Now { wall: (now.unix() + 200 * day) * 1000, ..now };
-    assert_eq!(may_install("web-002", &published, None, Some(&bundle.leaf), at_its_end), None, "not newer");
+    let at_its_end = Now { wall: ends * 1000, ..world.now };
+    let may = |own| may_install("web-002", &published, None, Some(own), at_its_end);
+    assert_eq!([may(ends - 1), may(ends)], [Some(Leave::Urgent), None], "only for a newer one");
 }
 
 /// What happens to a host, or to the clock.
