@@ -121,8 +121,16 @@ impl Cluster {
         panic!("etcd takes no requests");
     }
 
+    /// Ends it in good order, so that it does not do again what it did last: among that may be a log-in.
     pub async fn restart(&mut self, at: usize) {
-        self.kill(at);
+        let mut child = self.members[at].child.take().unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        child.wait().unwrap();
+        self.start_again(at).await;
+    }
+
+    /// After it was killed.
+    pub async fn start_again(&mut self, at: usize) {
         self.spawn(at);
         self.ready(at).await;
     }

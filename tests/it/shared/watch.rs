@@ -126,7 +126,8 @@ fn a_member_that_ends_ends_it() {
         let mut watch = shared.watch("", from);
         assert_eq!(shared.commit(&put("a", "1")).await, Committed::Done);
         assert_eq!(changes(&mut watch, 1).await.len(), 1);
-        cluster.restart(0).await;
+        cluster.kill(0);
+        cluster.start_again(0).await;
         let why = lost(&mut watch).await;
         assert!(why.contains(&cluster.endpoint(0)), "{why}");
         // And from the same place it goes on.
