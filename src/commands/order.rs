@@ -22,6 +22,7 @@ use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control};
 use certcollectd_core::config::Config;
+use certcollectd_core::config::fleet::Role;
 use certcollectd_core::engine::adopted::joined;
 use certcollectd_core::engine::command::{Command, CommandReply, Target};
 use certcollectd_core::engine::forget::why_not;
@@ -72,6 +73,9 @@ pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Resul
         return Ok(reply);
     }
     let found = prepare(path)?;
+    if let Some(why) = not_alone(&found.config, &command) {
+        return Err(fail(Exit::Failed, why));
+    }
     let mut asked_again = false;
     loop {
         match take_lock(&found.config.state_dir) {
@@ -86,6 +90,21 @@ pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Resul
             }
             lock => return directly(&found, open_store(&found.config, lock)?, command),
         }
+    }
+}
+
+/// Why a command is not carried out without the daemon: who calls the vendor for a fleet is settled between its daemons.
+fn not_alone(config: &Config, command: &Command) -> Option<&'static str> {
+    let fleet = config.fleet.as_ref()?;
+    match (&fleet.role, command) {
+        (_, Command::Fleet(_)) => Some("certcollectd does not run on this host; start it first"),
+        (Role::Collector(_), _) => Some(
+            "this host is a collector of a fleet, and its certcollectd does not run; start it first, or ask the one that leads",
+        ),
+        (Role::Follower, command) if command.asks_the_vendor() => {
+            Some("a follower asks the vendor nothing: what the collectors publish is taken by itself")
+        }
+        (Role::Follower, _) => None,
     }
 }
 
@@ -181,7 +200,7 @@ fn directly(found: &LoadedConfig, store: Store, command: Command) -> Result<Comm
             command,
             Command::Rollback(_) | Command::Rehearse(_) | Command::TakeOver(_) | Command::CheckTakeOver(_)
         );
-        if is_local {
+        if is_local || found.config.fleet.is_some() {
             engine.poll_only_until(Time::MIN);
         }
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;

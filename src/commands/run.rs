@@ -129,6 +129,10 @@ async fn in_fleet(
 pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
     let found = prepare(path)?;
     let config = found.config.clone();
+    if config.fleet.is_some() {
+        let why = "`once` is for a host on its own: in a fleet, `run` has to go on; take [fleet] out, or use `certcollectd run`";
+        return Err(give_up(Exit::Usage, why));
+    }
     let store = open_store(&config, take_lock(&config.state_dir))?;
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);

@@ -13,14 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::member;
 use super::rollouts::{Rollouts, Told};
+use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
 use crate::effects::files::random_name;
 use crate::effects::shared::Shared;
 use crate::effects::shared::keeper::{Keeper, Request, Standing, Term};
-use crate::effects::shared::ledger::{Ledger, TakeOver, Unwritten};
+use crate::effects::shared::ledger::{Identified, Ledger, TakeOver, Unwritten};
 use crate::effects::shared::publish::Publisher;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::save::Store;
@@ -29,7 +29,7 @@ use crate::telemetry;
 use certcollectd_core::config::Config;
 use certcollectd_core::config::fleet::{Collector as Settings, Fleet, Role};
 use certcollectd_core::engine::Engine;
-use certcollectd_core::engine::command::{CommandReply, FleetCommand};
+use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
 use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
@@ -58,6 +58,8 @@ pub struct Collector {
     path: PathBuf,
     sender: Inbox,
     vitals: Vitals,
+    /// The store held another fleet than this host has been in.
+    is_stranger: bool,
     /// Tells whoever watches the configuration that another one is in force.
     lookout: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -124,6 +126,7 @@ impl Collector {
             path: path.to_owned(),
             sender,
             vitals,
+            is_stranger: false,
             lookout,
         })
     }
@@ -224,7 +227,7 @@ impl Collector {
         }
     }
 
-    async fn take(&mut self, message: Message, store: &Store) {
+    async fn take(&mut self, message: Message, store: &mut Store) {
         match message {
             Message::Reload => self.reread().await,
             Message::Configured { config, warnings } => self.configure(config, &warnings),
@@ -239,8 +242,9 @@ impl Collector {
                 let _ = sender.send(Vitals { fleet: Some(self.vitals()), ..self.vitals.clone() });
             }
             Message::Finding { text, holds } => self.vitals.set_finding(text, holds),
+            Message::Hint(hint) => hints::leave(&self.shared, &hint).await,
             Message::Command(command, sender) => {
-                let reply = self.answer(&command).await;
+                let reply = self.answer(&command, store).await;
                 let _ = sender.send(reply);
             }
             // Of use to the one that leads, or nothing to do here.
@@ -248,15 +252,19 @@ impl Collector {
             | Message::StepDown
             | Message::Child
             | Message::Credential(_)
-            | Message::Hint(_)
             | Message::Published { .. }
             | Message::Mark(..) => {}
         }
     }
 
-    async fn answer(&self, command: &certcollectd_core::engine::command::Command) -> CommandReply {
-        use certcollectd_core::engine::command::Command;
+    async fn answer(&mut self, command: &Command, store: &mut Store) -> CommandReply {
         if let Command::Fleet(FleetCommand::AcceptRestore) = command {
+            if std::mem::take(&mut self.is_stranger) {
+                return match store.set_mark(member::FLEET, "") {
+                    Ok(()) => CommandReply::new(true, "goes on with the fleet that the store holds now"),
+                    Err(error) => CommandReply::new(false, error.to_string()),
+                };
+            }
             return accept_restore(&self.standing, &self.requests).await;
         }
         CommandReply::new(false, not_here(&self.name, &self.vitals()))
@@ -307,12 +315,23 @@ impl Collector {
 
     /// The engine that goes on where the leader before ended.
     async fn take_over(
-        &self,
+        &mut self,
         term: &Term,
         store: &mut Store,
     ) -> Result<(Engine, Rc<Ledger>, Arc<[u8]>), String> {
         let ledger = Rc::new(Ledger::new(self.shared.clone(), term, clock::now));
         let said = |error: StoreError| error.to_string();
+        let known = store.mark(member::FLEET).map_err(said)?.filter(|known| !known.is_empty());
+        let id = ledger.identify(known.as_deref()).await.map_err(|why| match why {
+            Identified::Other => {
+                self.is_stranger = true;
+                Identified::Other.to_string()
+            }
+            Identified::Not(why) => why,
+        })?;
+        if known.as_deref() != Some(&*id) {
+            store.set_mark(member::FLEET, &id).map_err(said)?;
+        }
         let (mut loaded, salt) = ledger.load(store.salt()).await.map_err(|why: TakeOver| why.to_string())?;
         // Nobody has led since this host did, as far as the store shows.
         if number(store, MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
@@ -364,11 +383,13 @@ impl Collector {
             Role::Follower => Box::default(),
         };
         let attended = spawn_local(desk.attend(asked));
-        let rollouts = Rollouts::new(self.shared.clone(), ledger, waves);
+        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves);
         let rollouts = spawn_local(rollouts.run(told));
+        let hinted = spawn_local(hints::collect(self.shared.clone(), ledger, self.sender.clone()));
         let outcome = daemon.run(Goal::Stop).await;
         attended.abort();
         rollouts.abort();
+        hinted.abort();
         if outcome.ended != Ended::Deposed {
             // What was given up may still arrive for as long as this.
             let arrives = outcome.arrives_until;

@@ -34,8 +34,6 @@ use certcollectd_core::fleet::published::{Meta, Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{Go, may_install};
 
-/// Under this name the state file keeps which fleet this host belongs to.
-const FLEET: &str = "fleet-id";
 /// All rows are read again after this, whatever the watches brought.
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// After the store could not be read; grows to [`LIST_EVERY`].
@@ -116,7 +114,7 @@ pub fn follow(
 
 /// The id of the fleet that this host has followed so far.
 pub fn known_fleet(store: &Store) -> Result<Option<String>, String> {
-    store.mark(FLEET).map_err(|error| error.to_string())
+    store.mark(member::FLEET).map_err(|error| error.to_string())
 }
 
 fn vitals(name: &str, view: &View) -> FleetVitals {
@@ -278,17 +276,7 @@ impl Follower {
             for prefix in [keys::publications(group), keys::goes(group)] {
                 let Listing { rows: found, revision } = self.shared.list(&prefix).await?;
                 rows.extend(found.into_iter().map(|row| (row.key, row.value)));
-                let mut watch = self.shared.watch(&prefix, revision);
-                let news = news.clone();
-                watches.spawn_local(async move {
-                    loop {
-                        let next = watch.next().await;
-                        let is_over = matches!(next, News::Lost(_));
-                        if news.send(next).await.is_err() || is_over {
-                            return;
-                        }
-                    }
-                });
+                watches.spawn_local(member::pass_on(self.shared.watch(&prefix, revision), news.clone()));
             }
         }
         self.rows = rows;
@@ -317,7 +305,7 @@ impl Follower {
             Some(_) => Ok(None),
             None => {
                 self.fleet = Some(meta.id().to_owned());
-                let _ = self.inbox.send(Message::Mark(FLEET, meta.id().to_owned())).await;
+                let _ = self.inbox.send(Message::Mark(member::FLEET, meta.id().to_owned())).await;
                 Ok(None)
             }
         }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use crate::effects::shared::{Shared, StoreSettings, Trouble};
+use tokio::sync::mpsc;
+
+use crate::effects::shared::{News, Shared, StoreSettings, Trouble, Watch};
 use crate::sources::{clock, host};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 
+/// Under this name the state file keeps which fleet this host belongs to.
+pub const FLEET: &str = "fleet-id";
 /// One request to one endpoint, at most: several fit between two beats.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is begun anew.
@@ -42,6 +46,17 @@ pub fn name(fleet: &Fleet) -> Result<Box<str>, String> {
             why.what
         )
     })
+}
+
+/// Passes on what a watch brings, until it is lost.
+pub async fn pass_on(mut watch: Watch, news: mpsc::Sender<News>) {
+    loop {
+        let next = watch.next().await;
+        let is_over = matches!(next, News::Lost(_));
+        if news.send(next).await.is_err() || is_over {
+            return;
+        }
+    }
 }
 
 /// How a host stands that knows of no leader.

@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | [`collector`] | standby, takeover, and the loop for as long as this host leads |
 //! | [`follower`] | what is published, to the engine; how far it is, to the store |
+//! | [`hints`] | push notifications that came to another collector than the leader |
 //! | [`member`] | what both roles need: the store, the name, how the host stands |
 //! | [`rollouts`] | what hosts report, and how far each generation may spread: the leader's |
 
 pub mod collector;
 pub mod follower;
+pub mod hints;
 pub mod member;
 pub mod rollouts;

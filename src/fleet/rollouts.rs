@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::member;
 use crate::effects::shared::ledger::{Ledger, Unwritten};
 use crate::effects::shared::{Change, News, Row, Shared, Trouble};
 use crate::sources::clock;
@@ -139,17 +140,7 @@ impl Rollouts {
         for prefix in PREFIXES {
             let listing = self.shared.list(prefix).await?;
             rows.extend(listing.rows);
-            let mut watch = self.shared.watch(prefix, listing.revision);
-            let news = news.clone();
-            watches.spawn_local(async move {
-                loop {
-                    let next = watch.next().await;
-                    let is_over = matches!(next, News::Lost(_));
-                    if news.send(next).await.is_err() || is_over {
-                        return;
-                    }
-                }
-            });
+            watches.spawn_local(member::pass_on(self.shared.watch(prefix, listing.revision), news.clone()));
         }
         let known: BTreeSet<String> = rows.iter().map(|row| row.key.clone()).collect();
         self.hosts.retain(|host, _| known.iter().any(|key| key.starts_with(&format!("{HOSTS}{host}/"))));

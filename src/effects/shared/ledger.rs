@@ -14,6 +14,7 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Now;
 use certcollectd_core::fleet::keys::{Key, ROWS};
+use certcollectd_core::fleet::published::Meta;
 use certcollectd_core::fleet::rows::{self, Boot, Wanted};
 use certcollectd_core::state::RowError;
 
@@ -39,6 +40,18 @@ pub enum Unread {
         "{0}; nothing is called without it. Put the store back from a copy, or delete the row if its order may start anew"
     )]
     Row(#[from] RowError),
+}
+
+/// Why it is not known which fleet this is, or it is the wrong one.
+#[derive(Debug, thiserror::Error)]
+pub enum Identified {
+    #[error(
+        "the store holds another fleet than this host has been in: set another `prefix` in [fleet], or go on with that fleet by \
+         `certcollectd fleet accept-restore`"
+    )]
+    Other,
+    #[error("{0}")]
+    Not(String),
 }
 
 #[derive(Debug)]
@@ -103,6 +116,27 @@ impl Ledger {
                     return Err(Unwritten::Trouble(trouble));
                 }
             }
+        }
+    }
+
+    /// The id of the fleet, made with its first leader. `known` is the one that this host has been in.
+    pub async fn identify(&self, known: Option<&str>) -> Result<String, Identified> {
+        let key = Key::Meta.to_string();
+        let found = self.shared.get(&[&key]).await;
+        let found = found.map_err(|trouble| Identified::Not(trouble.to_string()))?.pop().flatten();
+        let Some(row) = found else {
+            let mut random = [0; 16];
+            aws_lc_rs::rand::fill(&mut random).expect("the system has randomness");
+            let meta = Meta::new(random);
+            let written = self.write(vec![(key, Some(meta.to_row()))]).await;
+            written.map_err(|why| Identified::Not(TakeOver::Unwritten(why).to_string()))?;
+            return Ok(meta.id().to_owned());
+        };
+        let unread = |refusal| Identified::Not(format!("the row {key} of the store: {refusal}"));
+        let meta = Meta::read(&row).map_err(unread)?;
+        match known {
+            Some(known) if known != meta.id() => Err(Identified::Other),
+            Some(_) | None => Ok(meta.id().to_owned()),
         }
     }
 
