@@ -116,12 +116,15 @@ impl Orders {
             self.note_name(table, name, name_at);
         }
         let body = self.body(table, defaults, name.as_deref());
-        let handle = match self.fleet.part {
-            Part::Alone | Part::Collector => handle(table, body.product, table.get("product")),
-            // The vendor's word for it stays with the collectors.
-            Part::Follower | Part::Unknown => {
-                name.as_deref().map(|name| (OrderRef::OrderNumber(name.into()), name_at))
-            }
+        // A follower's has none: the vendor's word for it stays with the collectors.
+        let has_number = match self.fleet.part {
+            Part::Alone | Part::Collector => true,
+            Part::Unknown => keys::ORDER.one_of().into_iter().any(|name| table.own(name).is_some()),
+            Part::Follower => false,
+        };
+        let handle = match has_number {
+            true => handle(table, body.product, table.get("product")),
+            false => name.as_deref().map(|name| (OrderRef::OrderNumber(name.into()), name_at)),
         };
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };

@@ -190,9 +190,13 @@ fn the_role_is_known_wherever_it_is_written() {
 
     config.toml: 3 errors
     "#);
-    let damaged = follower("prefix = 1\n", "");
-    let source = Source { path: PathBuf::from("config.toml"), text: damaged };
-    assert_eq!(&*remains(&[source]).unwrap().orders[0].account, Fleet::ACCOUNT);
+    let rest = |text: String| remains(&[Source { path: PathBuf::from("config.toml"), text }]).unwrap().orders;
+    assert_eq!(&*rest(follower("prefix = 1\n", ""))[0].account, Fleet::ACCOUNT);
+    let damaged = collector("", "").replace("\"collector\"", "\"collector");
+    assert_eq!(
+        rest(format!("state_dir = \"/state\"\n{damaged}"))[0].handle,
+        OrderRef::OrderNumber("1".into())
+    );
 }
 
 #[test]
