@@ -408,9 +408,7 @@ impl Daemon {
                 tracing::warn!("{key} changed; restart to apply it");
             }
         }
-        // With another role, its orders are of another kind.
-        let role = |config: &Config| (config.follows(), config.installs());
-        if before.state_dir == config.state_dir && role(before) == role(&config) {
+        if before.gives_way_to(&config) {
             self.effects.reconfigure(config.clone());
             keys::tell_of_unreadable(config.clone());
             self.handle(Event::Configured { config }).await;

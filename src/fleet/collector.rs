@@ -297,7 +297,7 @@ impl Collector {
         if self.config.state_dir != config.state_dir || self.config.fleet != config.fleet {
             tracing::warn!("state_dir or [fleet] changed; restart to apply it");
         }
-        if self.config.state_dir == config.state_dir {
+        if self.config.gives_way_to(&config) {
             self.config = config;
             (self.vitals.misconfigured, self.vitals.configured_at) = (false, clock::now().unix());
             if let Some(lookout) = &self.lookout {

@@ -101,6 +101,13 @@ impl Config {
         self.fleet.as_ref().is_some_and(Fleet::is_follower)
     }
 
+    /// Whether a daemon that runs with this one can go on with the other: with the same state, and orders of the same
+    /// kind.
+    pub fn gives_way_to(&self, other: &Config) -> bool {
+        let role = |config: &Config| (config.installs(), config.follows());
+        self.state_dir == other.state_dir && role(self) == role(other)
+    }
+
     pub fn window(&self, name: &str) -> Option<&Window> {
         self.windows.iter().find(|window| *window.name == *name).map(|window| &**window)
     }
