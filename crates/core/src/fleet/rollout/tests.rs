@@ -259,7 +259,7 @@ fn a_silent_canary_is_replaced_by_the_next_by_rank() {
     let rollout = world.step();
     assert_eq!((rollout.state, rollout.counts.silent), (State::Rolling, 1));
     let next = world.by_rank().into_iter().find(|host| host != "web-001").unwrap();
-    assert_eq!(world.waiting(), [next.clone()]);
+    assert_eq!(world.waiting(), std::slice::from_ref(&next));
     world.say(&next, Done);
     world.pass(2 * MINUTE);
     assert_eq!(world.step().wave, 1);
@@ -310,7 +310,7 @@ fn a_window_is_waited_for_without_a_place_and_not_for_ever() {
         world.pass(Duration::from_millis(1));
         assert_eq!(world.step().wave, 1);
         // In the last wave one outside its window takes no place, and gets none: else all of one window would begin at once.
-        assert_eq!(world.waiting(), [ranked[3].clone()]);
+        assert_eq!(world.waiting(), std::slice::from_ref(&ranked[3]));
         world.say(&ranked[3], Done);
         world.say(&ranked[1], Done);
         world.pass(WINDOW_PATIENCE);
@@ -336,7 +336,7 @@ fn a_canary_that_waits_for_its_window_is_replaced_after_a_day_by_one_that_does_n
     world.pass(Duration::from_millis(1));
     world.step();
     let second = ranked.iter().filter(|host| *host != "web-001").nth(1).unwrap();
-    assert_eq!(world.waiting(), [second.clone()]);
+    assert_eq!(world.waiting(), std::slice::from_ref(second));
 }
 
 #[test]
