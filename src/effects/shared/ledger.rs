@@ -6,6 +6,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::keeper::Term;
 use super::{Commit, Committed, Compare, MOST_ROWS, Row, Shared, Trouble};
 use crate::effects::store::file::boot_id;
@@ -20,7 +22,7 @@ use certcollectd_core::state::RowError;
 
 /// Bytes of values in one commit; a store takes half as much again.
 const MOST_BYTES: usize = 1_000_000;
-/// How often a commit is tried whose fate is unknown: the rows are the same each time.
+/// How often a commit is tried whose fate is unknown.
 const TRIES: u32 = 3;
 
 /// Why nothing of a list of effects may be carried out.
@@ -60,12 +62,22 @@ pub struct Ledger {
     fence: Compare,
     boot: String,
     clock: fn() -> Now,
+    last: Mutex<Last>,
+}
+
+/// The last commit.
+#[derive(Debug, Default)]
+struct Last {
+    /// Above all that were sent.
+    number: u64,
+    /// What the store has counted, as far as it is known.
+    counted: Option<Vec<u8>>,
 }
 
 impl Ledger {
     pub fn new(shared: Rc<Shared>, term: &Term, clock: fn() -> Now) -> Ledger {
         let fence = Compare { key: Key::Term.to_string(), value: Some(term.fence.clone()) };
-        Ledger { shared, fence, boot: boot_id(), clock }
+        Ledger { shared, fence, boot: boot_id(), clock, last: Mutex::default() }
     }
 
     fn boot(&self) -> Boot<'_> {
@@ -77,50 +89,88 @@ impl Ledger {
         self.write(rows::write(changes, self.boot())).await
     }
 
-    /// In several commits, if there are many; repeated as long as the fate of one is unknown.
+    /// In several commits, if there are many.
     pub async fn write(&self, rows: Vec<Wanted>) -> Result<(), Unwritten> {
-        let mut commit = self.empty();
-        let mut bytes = 0;
+        let (mut puts, mut deletes, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (key, value) in rows {
             let size = value.as_ref().map_or(0, Vec::len);
-            let count = commit.puts.len() + commit.deletes.len();
-            if count == MOST_ROWS || (count > 0 && bytes + size > MOST_BYTES) {
-                self.commit(&std::mem::replace(&mut commit, self.empty())).await?;
+            // Its number is a row more.
+            let count = puts.len() + deletes.len() + 1;
+            if count == MOST_ROWS || (count > 1 && bytes + size > MOST_BYTES) {
+                self.commit(std::mem::take(&mut puts), std::mem::take(&mut deletes)).await?;
                 bytes = 0;
             }
             bytes += size;
             match value {
-                Some(value) => commit.puts.push(Row { key, value }),
-                None => commit.deletes.push(key),
+                Some(value) => puts.push(Row { key, value }),
+                None => deletes.push(key),
             }
         }
-        if commit.puts.is_empty() && commit.deletes.is_empty() {
+        if puts.is_empty() && deletes.is_empty() {
             return Ok(());
         }
-        self.commit(&commit).await
+        self.commit(puts, deletes).await
     }
 
-    fn empty(&self) -> Commit {
-        Commit { expected: vec![self.fence.clone()], ..Commit::default() }
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), Unwritten> {
+    /// One at a time, each after the one before, whatever becomes of the answers: a commit that arrives late finds that another
+    /// one was counted since.
+    async fn commit(&self, puts: Vec<Row>, deletes: Vec<String>) -> Result<(), Unwritten> {
+        let mut last = self.last.lock().await;
+        last.number += 1;
+        let counted = last.number.to_string().into_bytes();
+        let key = Key::Commit.to_string();
+        let mut commit = Commit { puts, deletes, ..Commit::default() };
+        commit.puts.push(Row { key: key.clone(), value: counted.clone() });
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.shared.commit(commit).await {
-                Committed::Done => return Ok(()),
-                Committed::Fenced => return Err(Unwritten::Deposed),
-                Committed::Unknown(_) if tries < TRIES => {}
-                Committed::Refused(trouble) | Committed::Unknown(trouble) => {
-                    return Err(Unwritten::Trouble(trouble));
+            let before = Compare { key: key.clone(), value: last.counted.clone() };
+            commit.expected = vec![self.fence.clone(), before];
+            let trouble = match self.shared.commit(&commit).await {
+                Committed::Done => {
+                    last.counted = Some(counted);
+                    return Ok(());
                 }
+                Committed::Fenced => None,
+                Committed::Refused(trouble) => return Err(Unwritten::Trouble(trouble)),
+                Committed::Unknown(trouble) => Some(trouble),
+            };
+            match self.counted().await {
+                Ok(found) => last.counted = found?,
+                Err(away) if tries == TRIES => return Err(Unwritten::Trouble(trouble.unwrap_or(away))),
+                Err(_) => continue,
+            }
+            if last.counted.as_ref() == Some(&counted) {
+                return Ok(());
+            }
+            if tries == TRIES {
+                let other =
+                    || Trouble::Other("rows of the fleet's store change under the leader's hands".into());
+                return Err(Unwritten::Trouble(trouble.unwrap_or_else(other)));
             }
         }
+    }
+
+    /// The last commit that the store has counted; an error within where this process does not lead.
+    async fn counted(&self) -> Result<Result<Option<Vec<u8>>, Unwritten>, Trouble> {
+        let keys = [Key::Term, Key::Commit].map(|key| key.to_string());
+        let mut found = self.shared.get(&keys.each_ref().map(String::as_str)).await?;
+        let counted = found.pop().flatten();
+        let term = found.pop().flatten();
+        Ok(if term == self.fence.value { Ok(counted) } else { Err(Unwritten::Deposed) })
+    }
+
+    /// Goes on after the last commit of the leaders before.
+    async fn go_on(&self) -> Result<(), TakeOver> {
+        let counted = self.counted().await.map_err(Unread::Store)??;
+        let number = counted.as_ref().and_then(|counted| std::str::from_utf8(counted).ok()?.parse().ok());
+        *self.last.lock().await = Last { number: number.unwrap_or(0), counted };
+        Ok(())
     }
 
     /// The id of the fleet, made with its first leader. `known` is the one that this host has been in.
     pub async fn identify(&self, known: Option<&str>) -> Result<String, Identified> {
+        self.go_on().await.map_err(|why| Identified::Not(why.to_string()))?;
         let key = Key::Meta.to_string();
         let found = self.shared.get(&[&key]).await;
         let found = found.map_err(|trouble| Identified::Not(trouble.to_string()))?.pop().flatten();

@@ -6,6 +6,7 @@
 //! | `meta` | [`Meta`](super::published::Meta) | collectors |
 //! | `rows/<table>/<name>` | a row of the state, see [`rows`](super::rows) | the leader |
 //! | `rows/salt` | the salt of credential tags | the first leader |
+//! | `rows/commit` | the number of the last commit | the leader, with each |
 //! | `pub/<group>/<order>` | [`Publication`](super::published::Publication) | the leader |
 //! | `chain/<SHA-256>` | a certificate, DER | the leader |
 //! | `go/<group>/<order>` | [`Go`](super::rollout::Go) | the leader |
@@ -50,6 +51,8 @@ pub enum Key<'a> {
     Meta,
     /// The salt of the fleet's credential tags, a secret of the collectors.
     Salt,
+    /// Counts the commits of the leaders: one that is late is not taken for a newer one.
+    Commit,
     Row {
         table: Table,
         name: &'a str,
@@ -93,6 +96,7 @@ impl<'a> Key<'a> {
         };
         match first {
             "rows" if rest == "salt" => Some(Key::Salt),
+            "rows" if rest == "commit" => Some(Key::Commit),
             "rows" => {
                 let (table, row) = two(rest)?;
                 Some(Key::Row { table: Table::named(table)?, name: row })
@@ -122,6 +126,7 @@ impl fmt::Display for Key<'_> {
             Key::Term => f.write_str("term"),
             Key::Meta => f.write_str("meta"),
             Key::Salt => write!(f, "{ROWS}salt"),
+            Key::Commit => write!(f, "{ROWS}commit"),
             Key::Row { table, name } => write!(f, "{ROWS}{table}/{name}"),
             Key::Publication { group, order } => write!(f, "{PUBLICATIONS}{group}/{order}"),
             Key::Chain(digest) => write!(f, "{CHAINS}{digest}"),
@@ -178,6 +183,8 @@ mod tests {
             ("lease", Key::Lease),
             ("term", Key::Term),
             ("meta", Key::Meta),
+            ("rows/salt", Key::Salt),
+            ("rows/commit", Key::Commit),
             ("rows/accounts/main", Key::Row { table: Table::Accounts, name: "main" }),
             ("rows/bundles/www", Key::Row { table: Table::Bundles, name: "www" }),
             ("pub/web/www", Key::Publication { group, order }),
