@@ -126,13 +126,20 @@ pub struct Daemon {
     pub fleet: Option<Fleet>,
     /// Of the collector that leads.
     tenure: Option<Tenure>,
-    ended: Ended,
+    /// Its term is over.
+    deposed: bool,
+    /// Another host is to lead, and this process goes on.
+    steps_down: bool,
+    /// The process is to end.
+    stops: bool,
 }
 
 /// A host in its fleet.
 pub struct Fleet {
     /// How it stands.
     pub vitals: Box<dyn Fn() -> FleetVitals>,
+    /// Is told each configuration that comes into force.
+    pub configured: watch::Sender<Arc<Config>>,
     /// Takes what an operator wants of the fleet, and answers it.
     pub desk: mpsc::Sender<(FleetCommand, oneshot::Sender<CommandReply>)>,
 }
@@ -175,7 +182,9 @@ impl Daemon {
             onlooker: None,
             fleet: None,
             tenure: None,
-            ended: Ended::Stopped,
+            deposed: false,
+            steps_down: false,
+            stops: false,
         }
     }
 
@@ -221,7 +230,7 @@ impl Daemon {
                 self.look_at_store().await;
             }
             reply = reply.or_else(|| answer.try_recv().ok());
-            if self.ended == Ended::Deposed || self.is_over(&goal, start, reply.is_some()).await {
+            if self.deposed || self.is_over(&goal, start, reply.is_some()).await {
                 break;
             }
             self.write_textfile();
@@ -243,7 +252,7 @@ impl Daemon {
                 event = self.effects.next() => self.handle(event).await,
                 last = calls_until(&mut self.tenure) => match last {
                     Some(last) => self.handle(Event::CallsUntil { last }).await,
-                    None => self.ended = Ended::Deposed,
+                    None => self.deposed = true,
                 },
                 news = self.textfile.next() => self.find(news),
                 () = alarm.within(nap.min(look)) => self.handle(Event::Woke).await,
@@ -257,10 +266,18 @@ impl Daemon {
             summary: self.engine.summary(),
             reply,
             unsaved: self.engine.cannot_save(),
-            ended: self.ended,
+            ended: self.ended(),
             arrives_until: self.engine.arrives_until(),
             store: self.store,
             inbox: self.inbox,
+        }
+    }
+
+    fn ended(&self) -> Ended {
+        match (self.deposed, self.steps_down && !self.stops) {
+            (true, _) if !self.stops => Ended::Deposed,
+            (_, true) => Ended::SteppedDown,
+            (_, false) => Ended::Stopped,
         }
     }
 
@@ -289,11 +306,13 @@ impl Daemon {
             self.stop(now).await;
         }
         let patience_over = self.stopping_since.is_some_and(|since| now.time.since(since) >= LAST_CALL);
-        self.engine.is_idle() || (patience_over && self.effects.only_calls())
+        // A leader's store may be away for long, and whoever leads next has what was saved.
+        let gives_up = self.tenure.is_some() && self.engine.gives_up_saving() && !self.engine.is_busy();
+        self.engine.is_idle() || gives_up || (patience_over && self.effects.only_calls())
     }
 
     async fn stop(&mut self, now: Now) {
-        self.ended = Ended::Stopped;
+        self.stops = true;
         telemetry::stopping();
         self.wind_up(now).await;
     }
@@ -340,9 +359,7 @@ impl Daemon {
         match message {
             Message::Stop => self.stop(clock::now()).await,
             Message::StepDown => {
-                if self.stopping_since.is_none() {
-                    self.ended = Ended::SteppedDown;
-                }
+                self.steps_down = true;
                 self.wind_up(clock::now()).await;
             }
             Message::Child => self.effects.reap(),
@@ -411,6 +428,9 @@ impl Daemon {
         if before.gives_way_to(&config) {
             self.effects.reconfigure(config.clone());
             keys::tell_of_unreadable(config.clone());
+            if let Some(fleet) = &self.fleet {
+                fleet.configured.send_replace(config.clone());
+            }
             self.handle(Event::Configured { config }).await;
             self.vitals.configured_at = clock::now().unix();
             self.textfile.renew();
@@ -536,7 +556,7 @@ impl Daemon {
         if let Some(tenure) = &self.tenure {
             tenure.ledger.save(changes).await.map_err(|why| match why {
                 Unwritten::Deposed => {
-                    self.ended = Ended::Deposed;
+                    self.deposed = true;
                     None
                 }
                 Unwritten::Trouble(trouble) => Some(trouble.to_string()),

@@ -365,8 +365,9 @@ impl Collector {
         daemon.lookout = self.lookout.clone();
         let (desk, asked) = mpsc::channel(DESK);
         let (name, standing) = (self.name.clone(), self.standing.clone());
-        daemon.fleet =
-            Some(daemon::Fleet { vitals: Box::new(move || vitals(&name, &standing.borrow())), desk });
+        let (configured, _) = watch::channel(self.config.clone());
+        let vitals = Box::new(move || vitals(&name, &standing.borrow()));
+        daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
         let tenure = Tenure { term, ledger: ledger.clone(), standing: self.standing.clone() };
         daemon.lead(tenure, publisher, self.leave.clone(), salt);
         let stepped = Rc::new(Cell::new(None));

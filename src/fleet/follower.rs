@@ -91,13 +91,14 @@ pub fn follow(
     };
     daemon.follow();
     daemon.onlooker = Some(Box::new(Reporter(saved)));
-    daemon.fleet = Some(daemon::Fleet { vitals, desk });
+    let (configured, configs) = watch::channel(config.clone());
+    daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
     let known = daemon.records().orders.into_iter().map(|(name, known)| (name, known.record)).collect();
     let follower = Follower {
         shared: Rc::new(member::connect(fleet, Duration::MAX)),
         groups: fleet.groups.to_vec(),
         name,
-        config: config.clone(),
+        configs,
         inbox,
         view,
         fleet: mark,
@@ -106,6 +107,7 @@ pub fn follow(
         links: HashMap::new(),
         given: HashMap::new(),
         reported: HashMap::new(),
+        complaints: HashMap::new(),
         keyless: BTreeSet::new(),
     };
     spawn_local(follower.run(records, asked));
@@ -129,7 +131,7 @@ struct Follower {
     shared: Rc<Shared>,
     groups: Vec<Arc<str>>,
     name: Box<str>,
-    config: Arc<Config>,
+    configs: watch::Receiver<Arc<Config>>,
     inbox: Inbox,
     view: watch::Sender<View>,
     /// The id of the fleet, once one was seen.
@@ -144,6 +146,8 @@ struct Follower {
     given: HashMap<Arc<str>, (u64, Fingerprint)>,
     /// The last reports that the store has.
     reported: HashMap<Arc<str>, (u64, State, String)>,
+    /// What is wrong with what is published of an order.
+    complaints: HashMap<Arc<str>, String>,
     /// Orders whose key is not there yet.
     keyless: BTreeSet<Arc<str>>,
 }
@@ -193,6 +197,7 @@ impl Follower {
                         }
                         None => return,
                     },
+                    Ok(()) = self.configs.changed() => self.consider_all().await,
                     Some((command, sender)) = asked.recv() => {
                         let reply = self.answer(&command);
                         // The requester may have gone away.
@@ -280,6 +285,13 @@ impl Follower {
             }
         }
         self.rows = rows;
+        let own = self.shared.list(&keys::host(&self.name)).await?.rows;
+        // A report whose answer was lost may have come after a newer one.
+        self.reported.retain(|order, (generation, state, _)| {
+            let key = Key::Report { host: &self.name, order }.to_string();
+            let row = own.iter().find(|row| row.key == key).and_then(|row| Report::read(&row.value).ok());
+            row.is_some_and(|row| (row.generation, row.state) == (*generation, *state))
+        });
         Ok(None)
     }
 
@@ -336,8 +348,12 @@ impl Follower {
         }
     }
 
+    fn config(&self) -> Arc<Config> {
+        self.configs.borrow().clone()
+    }
+
     async fn consider_all(&mut self) {
-        let orders: Vec<Arc<str>> = self.config.orders.iter().map(|order| order.name.clone()).collect();
+        let orders: Vec<Arc<str>> = self.config().orders.iter().map(|order| order.name.clone()).collect();
         for order in orders {
             self.consider(&order).await;
         }
@@ -346,7 +362,7 @@ impl Follower {
     /// What is published of an order goes to the engine, if it is good and its turn has come; how far it is goes to the store.
     async fn consider(&mut self, name: &Arc<str>) {
         self.keyless.remove(name);
-        let config = self.config.clone();
+        let config = self.config();
         let Some(entry) = config.orders.iter().find(|entry| entry.name == *name) else { return };
         let Some(group) = entry.settings.group.as_deref() else { return };
         let key = Key::Publication { group, order: name }.to_string();
@@ -354,9 +370,9 @@ impl Follower {
         let publication = match Publication::read(name, row) {
             Ok(publication) => publication,
             Err(refusal) => {
-                return tracing::warn!(
-                    "order {name}: what is published is refused: {refusal}; what is installed stays"
-                );
+                let why =
+                    format!("order {name}: what is published is refused: {refusal}; what is installed stays");
+                return self.complain(name, Some(why)).await;
             }
         };
         let (generation, leaf) = (publication.generation, publication.leaf.fingerprint());
@@ -368,6 +384,7 @@ impl Follower {
         {
             self.given.remove(name);
             let (state, reason) = progress::of(entry, record, leaf);
+            self.complain(name, None).await;
             return self.report(name, generation, state, reason).await;
         }
         if self.given.get(name) == Some(&(generation, leaf)) {
@@ -375,12 +392,14 @@ impl Follower {
         }
         let highest = offered.and_then(|offered| offered.highest);
         if !is_news(highest, generation) {
-            return tracing::warn!(
+            let why = format!(
                 "order {name}: generation {generation} is published, and generation {} was installed here: an older one is not \
                  taken. If the store was restored from a copy, the next issued certificate has a higher one",
                 highest.unwrap_or_default()
             );
+            return self.complain(name, Some(why)).await;
         }
+        self.complain(name, None).await;
         let bundle = match self.bundle(&publication).await {
             Ok(bundle) => bundle,
             Err(why) => return self.report(name, generation, State::Quarantined, why).await,
@@ -398,6 +417,25 @@ impl Follower {
         self.report(name, generation, State::Working, "it is being installed".into()).await;
         let message = Message::Published { order: name.clone(), generation, bundle };
         let _ = self.inbox.send(message).await;
+    }
+
+    /// What is wrong with what is published of an order, once.
+    async fn complain(&mut self, order: &Arc<str>, why: Option<String>) {
+        let before = self.complaints.get(order);
+        if before == why.as_ref() {
+            return;
+        }
+        if let Some(text) = before.cloned() {
+            let _ = self.inbox.send(Message::Finding { text, holds: false }).await;
+        }
+        match why {
+            Some(text) => {
+                tracing::warn!("{text}");
+                self.complaints.insert(order.clone(), text.clone());
+                let _ = self.inbox.send(Message::Finding { text, holds: true }).await;
+            }
+            None => _ = self.complaints.remove(order),
+        }
     }
 
     async fn bundle(&mut self, publication: &Publication) -> Result<Vec<Certificate>, String> {

@@ -290,7 +290,7 @@ impl Engine {
     }
 
     /// Whether anything is under way outside the engine.
-    fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         !self.orders.busy.is_empty()
             || !self.ledger.running.is_empty()
             || self.gates.iter().any(|gate| gate.in_flight.is_some())

@@ -10,7 +10,7 @@ use crate::fleet::report::State;
 pub fn of(entry: &Order, record: &OrderRecord, leaf: Fingerprint) -> (State, String) {
     let installed = record.installed.as_ref().filter(|installed| installed.fingerprint == leaf);
     if installed.is_none() {
-        return not_installed(record);
+        return not_installed(record, leaf);
     }
     let mut owed = record.owed().filter(|debt| debt.event == HookEvent::Installed).peekable();
     if let Some(failed) = record
@@ -46,9 +46,12 @@ pub fn of(entry: &Order, record: &OrderRecord, leaf: Fingerprint) -> (State, Str
     }
 }
 
-fn not_installed(record: &OrderRecord) -> (State, String) {
+fn not_installed(record: &OrderRecord, leaf: Fingerprint) -> (State, String) {
     if record.phase == Phase::Quarantined {
         return (State::Quarantined, record.reason.as_deref().unwrap_or_default().to_owned());
+    }
+    if record.rolled_back_from == Some(leaf) {
+        return (State::Failed, "it was rolled back on this host".into());
     }
     if record.is_held() {
         return (State::WaitsForWindow, String::new());
