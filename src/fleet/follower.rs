@@ -4,13 +4,14 @@
 //! engine, which judges it as it judges what the vendor sends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_local};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::member;
 use crate::daemon::{self, Daemon, Onlooker};
@@ -22,6 +23,7 @@ use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::{Certificate, Fingerprint, PublicKeys};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::config::{Config, KeySource, Order};
+use certcollectd_core::engine::calendar::{Calendar, Opening};
 use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{CommandReply, FleetCommand};
 use certcollectd_core::engine::order::record::OrderRecord;
@@ -40,8 +42,8 @@ const LIST_EVERY: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// A host that says nothing for three times as long counts as silent.
 const SEEN_EVERY: Duration = Duration::from_secs(300);
-/// A key that is not there yet is looked for so often.
-const KEY_LOOK: Duration = Duration::from_secs(10);
+/// A key that is not there yet, or a window that is shut, is looked at so often.
+const LOOK: Duration = Duration::from_secs(10);
 /// Messages of the watches, and requests of operators, at once.
 const PLACES: usize = 64;
 
@@ -108,7 +110,7 @@ pub fn follow(
         given: HashMap::new(),
         reported: HashMap::new(),
         complaints: HashMap::new(),
-        keyless: BTreeSet::new(),
+        waiting: BTreeSet::new(),
     };
     spawn_local(follower.run(records, asked));
     Ok(())
@@ -148,8 +150,8 @@ struct Follower {
     reported: HashMap<Arc<str>, (u64, State, String)>,
     /// What is wrong with what is published of an order.
     complaints: HashMap<Arc<str>, String>,
-    /// Orders whose key is not there yet.
-    keyless: BTreeSet<Arc<str>>,
+    /// Orders whose key is not there yet, or whose window is shut.
+    waiting: BTreeSet<Arc<str>>,
 }
 
 impl Follower {
@@ -165,7 +167,7 @@ impl Follower {
             let mut watches = JoinSet::new();
             let listed = self.list(&mut watches, &news).await;
             drop(news);
-            let again = Instant::now() + if listed { LIST_EVERY } else { wait };
+            let mut again = pin!(sleep(if listed { LIST_EVERY } else { wait }));
             wait = if listed { FIRST_WAIT } else { (wait * 2).min(LIST_EVERY) };
             if listed {
                 self.given.clear();
@@ -178,7 +180,7 @@ impl Follower {
                 {
                     seen_at = Some(clock::now().time);
                 }
-                let key_look = if self.keyless.is_empty() { LIST_EVERY } else { KEY_LOOK };
+                let look = if self.waiting.is_empty() { LIST_EVERY } else { LOOK };
                 tokio::select! {
                     news = changes.recv(), if listed => match news {
                         Some(News::Changes(changes)) => self.take(changes).await,
@@ -204,12 +206,12 @@ impl Follower {
                         let _ = sender.send(reply);
                         break;
                     }
-                    () = sleep(key_look) => {
-                        for order in self.keyless.clone() {
+                    () = sleep(look) => {
+                        for order in self.waiting.clone() {
                             self.consider(&order).await;
                         }
                     }
-                    () = sleep_until(again) => break,
+                    () = &mut again => break,
                 }
             }
         }
@@ -361,7 +363,7 @@ impl Follower {
 
     /// What is published of an order goes to the engine, if it is good and its turn has come; how far it is goes to the store.
     async fn consider(&mut self, name: &Arc<str>) {
-        self.keyless.remove(name);
+        self.waiting.remove(name);
         let config = self.config();
         let Some(entry) = config.orders.iter().find(|entry| entry.name == *name) else { return };
         let Some(group) = entry.settings.group.as_deref() else { return };
@@ -405,9 +407,14 @@ impl Follower {
             Err(why) => return self.report(name, generation, State::Quarantined, why).await,
         };
         if let Some(why) = lacks_key(entry, &publication) {
-            self.keyless.insert(name.clone());
+            self.waiting.insert(name.clone());
             return self.report(name, generation, State::WaitsForKey, why).await;
         }
+        if is_shut(&config, entry, own, clock::now().unix()) {
+            self.waiting.insert(name.clone());
+            return self.report(name, generation, State::WaitsForWindow, String::new()).await;
+        }
+        self.waits_no_more(name).await;
         let go = Key::Go { group, order: name }.to_string();
         let go = self.rows.get(&go).and_then(|row| Go::read(row).ok());
         if may_install(&self.name, &publication, go.as_ref(), own, clock::now()).is_none() {
@@ -471,6 +478,21 @@ impl Follower {
         }
     }
 
+    /// A report that an order waits is taken back: its host may have leave now.
+    async fn waits_no_more(&mut self, order: &Arc<str>) {
+        let waits = |(_, state, _): &(u64, State, String)| {
+            matches!(state, State::WaitsForKey | State::WaitsForWindow)
+        };
+        if !self.reported.get(order).is_some_and(waits) {
+            return;
+        }
+        let key = Key::Report { host: &self.name, order }.to_string();
+        let commit = Commit { deletes: vec![key], ..Commit::default() };
+        if matches!(self.shared.commit(&commit).await, Committed::Done) {
+            self.reported.remove(order);
+        }
+    }
+
     /// Says that this host is there; whether the store has it.
     async fn sign(&self) -> bool {
         let groups = self.groups.iter().map(|group| (**group).into()).collect();
@@ -491,6 +513,13 @@ impl Follower {
             }
         }
     }
+}
+
+/// Whether its windows are shut for an order, and it may wait.
+fn is_shut(config: &Config, entry: &Order, own: Option<i64>, unix: i64) -> bool {
+    let margin = i64::try_from(entry.settings.window_margin.as_secs()).unwrap_or(i64::MAX);
+    let waits = own.is_none_or(|ends| ends.saturating_sub(unix) > margin);
+    waits && Calendar::of(config, entry).opening(unix) != Opening::Open
 }
 
 /// Why no key of the order fits the certificate, if it has keys of its own.

@@ -1,11 +1,12 @@
 //! Push notifications that came to a collector that does not lead: rows of the store, until the leader has read them.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::member;
 use crate::effects::shared::ledger::{Ledger, Unwritten};
@@ -53,7 +54,7 @@ pub async fn collect(shared: Rc<Shared>, ledger: Rc<Ledger>, inbox: Inbox) {
                 continue;
             }
         };
-        let end = Instant::now() + LIST_EVERY;
+        let mut end = pin!(sleep(LIST_EVERY));
         if take(rows, &ledger, &inbox).await.is_err() {
             return;
         }
@@ -69,7 +70,7 @@ pub async fn collect(shared: Rc<Shared>, ledger: Rc<Ledger>, inbox: Inbox) {
                         return;
                     }
                 }
-                () = sleep_until(end) => break,
+                () = &mut end => break,
             }
         }
         sleep(Duration::from_millis(100)).await;

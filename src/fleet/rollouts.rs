@@ -1,12 +1,13 @@
 //! The leader's roll-outs: what hosts report comes in, how far each generation may spread goes out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::member;
 use crate::effects::shared::ledger::{Ledger, Unwritten};
@@ -40,9 +41,16 @@ pub struct Told {
 
 #[derive(Debug, Default)]
 struct HostRows {
-    groups: Vec<Box<str>>,
+    seen: Option<Seen>,
+    /// When a row of it was last seen to change.
     heard: Option<Time>,
     reports: HashMap<Box<str>, Report>,
+}
+
+impl HostRows {
+    fn groups(&self) -> &[Box<str>] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.groups)
+    }
 }
 
 #[derive(Debug)]
@@ -84,13 +92,13 @@ impl Rollouts {
             let mut watches = JoinSet::new();
             let listed = self.list(&mut watches, &news).await;
             drop(news);
-            let end = match &listed {
-                Ok(()) => Instant::now() + LIST_EVERY,
+            let mut end = pin!(sleep(match &listed {
+                Ok(()) => LIST_EVERY,
                 Err(trouble) => {
                     tracing::debug!("roll-outs: {trouble}");
-                    Instant::now() + WAIT
+                    WAIT
                 }
-            };
+            }));
             if listed.is_ok() && self.advance_all().await.is_err() {
                 return;
             }
@@ -129,7 +137,7 @@ impl Rollouts {
                             }
                         }
                     }
-                    () = sleep_until(end) => break,
+                    () = &mut end => break,
                 }
             }
         }
@@ -143,7 +151,12 @@ impl Rollouts {
             watches.spawn_local(member::pass_on(self.shared.watch(prefix, listing.revision), news.clone()));
         }
         let known: BTreeSet<String> = rows.iter().map(|row| row.key.clone()).collect();
-        self.hosts.retain(|host, _| known.iter().any(|key| key.starts_with(&format!("{HOSTS}{host}/"))));
+        for (host, rows) in &mut self.hosts {
+            let key = |order: &str| Key::Report { host, order }.to_string();
+            rows.reports.retain(|order, _| known.contains(&key(order)));
+            rows.seen.take_if(|_| !known.contains(&Key::Seen { host }.to_string()));
+        }
+        self.hosts.retain(|_, rows| rows.seen.is_some() || !rows.reports.is_empty());
         self.orders
             .retain(|order, it| known.contains(&Key::Publication { group: &it.group, order }.to_string()));
         for row in rows {
@@ -159,8 +172,10 @@ impl Rollouts {
             Some(Key::Seen { host }) => {
                 if let Ok(seen) = Seen::read(&value) {
                     let rows = self.hosts.entry(host.into()).or_default();
-                    rows.groups = seen.groups;
-                    rows.heard = Some(now);
+                    if rows.seen.as_ref() != Some(&seen) {
+                        rows.seen = Some(seen);
+                        rows.heard = Some(now);
+                    }
                 }
             }
             Some(Key::Report { host, order }) => {
@@ -194,7 +209,7 @@ impl Rollouts {
                 Change::Put(row) => {
                     let key = row.key.clone();
                     let before = match Key::parse(&key) {
-                        Some(Key::Seen { host }) => self.hosts.get(host).map(|rows| rows.groups.clone()),
+                        Some(Key::Seen { host }) => self.hosts.get(host).map(|rows| rows.groups().to_vec()),
                         _ => None,
                     };
                     self.put(row);
@@ -204,7 +219,7 @@ impl Rollouts {
                         }
                         // A host that is new changes all roll-outs of its groups.
                         Some(Key::Seen { host })
-                            if before.as_ref() != self.hosts.get(host).map(|rows| &rows.groups) =>
+                            if before != self.hosts.get(host).map(|rows| rows.groups().to_vec()) =>
                         {
                             orders.extend(self.orders.keys().cloned());
                         }
@@ -215,6 +230,13 @@ impl Rollouts {
                     Some(Key::Seen { host }) => {
                         self.hosts.remove(host);
                         orders.extend(self.orders.keys().cloned());
+                    }
+                    Some(Key::Report { host, order }) => {
+                        if let Some(rows) = self.hosts.get_mut(host) {
+                            rows.reports.remove(order);
+                            rows.heard = Some(clock::now().time);
+                        }
+                        orders.insert(order.into());
                     }
                     Some(Key::Publication { order, .. }) => {
                         self.orders.remove(order);
@@ -241,7 +263,7 @@ impl Rollouts {
         let hosts: Vec<Host<'_>> = self
             .hosts
             .iter()
-            .filter(|(_, rows)| rows.groups.contains(&order.group))
+            .filter(|(_, rows)| rows.groups().contains(&order.group))
             .map(|(host, rows)| Host {
                 name: host,
                 heard: rows.heard.unwrap_or(Time::MIN),
