@@ -338,11 +338,8 @@ impl Follower {
                     key
                 }
             };
-            match Key::parse(&key) {
-                Some(Key::Publication { order, .. } | Key::Go { order, .. }) => {
-                    orders.insert(Arc::<str>::from(order));
-                }
-                _ => {}
+            if let Some(Key::Publication { order, .. } | Key::Go { order, .. }) = Key::parse(&key) {
+                orders.insert(Arc::<str>::from(order));
             }
         }
         for order in orders {

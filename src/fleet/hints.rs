@@ -23,7 +23,7 @@ const PLACES: usize = 16;
 
 /// Leaves a notification for the leader. It is worth one try: the order is polled without it, only later.
 pub async fn leave(shared: &Shared, hint: &Hint) {
-    let Some(number) = hint.numbers.first().or(hint.certificates.first()) else { return };
+    let Some(number) = hint.numbers.first().or_else(|| hint.certificates.first()) else { return };
     let key = Key::Hint { number }.to_string();
     if Key::parse(&key).is_none() {
         return;

@@ -19,7 +19,7 @@ const WATCH_IDLE: Duration = Duration::from_secs(60);
 /// How the store of this fleet is reached; a request takes no longer than `most`.
 pub fn settings(fleet: &Fleet, most: Duration) -> StoreSettings {
     StoreSettings {
-        endpoints: fleet.endpoints.iter().map(|endpoint| endpoint.to_string()).collect(),
+        endpoints: fleet.endpoints.iter().map(ToString::to_string).collect(),
         prefix: fleet.prefix.to_string(),
         ca_file: fleet.ca_file.clone(),
         client_cert: fleet.client_cert.clone(),
