@@ -97,7 +97,7 @@ pub fn follow(
     daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
     let known = daemon.records().orders.into_iter().map(|(name, known)| (name, known.record)).collect();
     let follower = Follower {
-        shared: Rc::new(member::connect(fleet, Duration::MAX)),
+        shared: Rc::new(member::connect(fleet, &name, Duration::MAX)),
         groups: fleet.groups.to_vec(),
         name,
         configs,

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use crate::effects::shared::{News, Shared, StoreSettings, Trouble, Watch};
 use crate::sources::{clock, host};
 use certcollectd_core::config::fleet::Fleet;
+use certcollectd_core::engine::schedule::stable_hash;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 
 /// Under this name the state file keeps which fleet this host belongs to.
@@ -16,10 +17,14 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is begun anew.
 const WATCH_IDLE: Duration = Duration::from_secs(60);
 
-/// How the store of this fleet is reached; a request takes no longer than `most`.
-pub fn settings(fleet: &Fleet, most: Duration) -> StoreSettings {
+/// How the store of this fleet is reached by this host; a request takes no longer than `most`.
+pub fn settings(fleet: &Fleet, name: &str, most: Duration) -> StoreSettings {
+    let mut endpoints: Vec<String> = fleet.endpoints.iter().map(ToString::to_string).collect();
+    // All hosts may have the same list, and the first of it is asked most.
+    let first = stable_hash(name, "", 0) % endpoints.len().max(1) as u64;
+    endpoints.rotate_left(usize::try_from(first).unwrap_or(0));
     StoreSettings {
-        endpoints: fleet.endpoints.iter().map(ToString::to_string).collect(),
+        endpoints,
         prefix: fleet.prefix.to_string(),
         ca_file: fleet.ca_file.clone(),
         client_cert: fleet.client_cert.clone(),
@@ -29,8 +34,8 @@ pub fn settings(fleet: &Fleet, most: Duration) -> StoreSettings {
     }
 }
 
-pub fn connect(fleet: &Fleet, most: Duration) -> Shared {
-    Shared::connect(settings(fleet, most))
+pub fn connect(fleet: &Fleet, name: &str, most: Duration) -> Shared {
+    Shared::connect(settings(fleet, name, most))
 }
 
 /// What the others call this host.

@@ -1,6 +1,7 @@
 //! A store that several hosts share, with members of a real etcd.
 
 mod access;
+mod ledger;
 mod member;
 mod proxy;
 mod rows;
