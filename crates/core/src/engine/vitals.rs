@@ -43,7 +43,7 @@ pub struct FleetVitals {
     pub skew_seconds: Option<u64>,
 }
 
-crate::words! {
+words! {
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum StoreHealth {

@@ -33,7 +33,7 @@ pub const HINTS: &str = "hints/";
 const PUBLICATIONS: &str = "pub/";
 const GOES: &str = "go/";
 
-crate::words! {
+words! {
     /// A table of the state, see [`crate::state`].
     pub enum Table {
         Accounts = "accounts",

@@ -10,7 +10,7 @@ use super::form::{self, Malformed, Moment};
 /// The longest row, in octets.
 pub const MOST_OCTETS: usize = 16 * 1024;
 
-crate::words! {
+words! {
     /// How far a host is with a generation.
     #[derive(Serialize, Deserialize)]
     #[serde(try_from = "String", into = "&'static str")]

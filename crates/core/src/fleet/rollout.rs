@@ -41,7 +41,7 @@ pub const URGENT: Duration = Duration::from_secs(48 * 3600);
 /// The longest `go` row, in octets.
 pub const MOST_OCTETS: usize = 1024 * 1024;
 
-crate::words! {
+words! {
     /// What a person says to a roll-out. The last word counts.
     #[derive(Serialize, Deserialize)]
     #[serde(try_from = "String", into = "&'static str")]
@@ -176,7 +176,7 @@ pub struct Host<'a> {
     pub report: Option<&'a Report>,
 }
 
-crate::words! {
+words! {
     pub enum State {
         /// It goes on by itself.
         Rolling = "rolling",
