@@ -440,8 +440,8 @@ impl Daemon {
         } else {
             self.handle(Event::Misconfigured).await;
             tracing::error!(
-                "the new configuration has another state_dir or role in [fleet]; the previous one stays in force until a \
-                 restart"
+                "the new configuration has another state_dir or role in [fleet], or, on a collector, longer calls \
+                 (request_timeout and settle); the previous one stays in force until a restart"
             );
         }
         telemetry::ready();

@@ -303,6 +303,11 @@ impl Collector {
             if let Some(lookout) = &self.lookout {
                 let _ = lookout.send(());
             }
+        } else {
+            tracing::error!(
+                "the new configuration has another state_dir or role in [fleet], or longer calls (request_timeout and \
+                 settle); the previous one stays in force until a restart"
+            );
         }
         telemetry::ready();
     }

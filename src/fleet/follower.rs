@@ -27,6 +27,7 @@ use certcollectd_core::engine::calendar::{Calendar, Opening};
 use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{CommandReply, FleetCommand};
 use certcollectd_core::engine::order::record::OrderRecord;
+use certcollectd_core::engine::schedule;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 use certcollectd_core::fleet::form::Moment;
@@ -40,6 +41,8 @@ use certcollectd_core::fleet::rollout::{Go, may_install};
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// After the store could not be read; grows to [`LIST_EVERY`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// All hosts lose their watches at once when a member of the store restarts, and each logs in anew: not all at once.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 /// A host that says nothing for three times as long counts as silent.
 const SEEN_EVERY: Duration = Duration::from_secs(300);
 /// A key that is not there yet, or a window that is shut, is looked at so often.
@@ -187,7 +190,7 @@ impl Follower {
                         // The watches are over: all rows are read anew.
                         Some(News::Lost(why)) => {
                             tracing::debug!("a watch of the fleet's store ended: {why}");
-                            sleep(FIRST_WAIT).await;
+                            sleep(schedule::within(FIRST_WAIT, LAST_WAIT, &self.name)).await;
                             break;
                         }
                         None => break,

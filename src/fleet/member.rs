@@ -14,8 +14,8 @@ use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 pub const FLEET: &str = "fleet-id";
 /// One request to one endpoint, at most: several fit between two beats.
 const REQUEST: Duration = Duration::from_secs(5);
-/// A watch that brings nothing for so long is begun anew.
-const WATCH_IDLE: Duration = Duration::from_secs(60);
+/// A watch that brings nothing for so long is lost; all rows are listed before that.
+const WATCH_IDLE: Duration = Duration::from_secs(90);
 
 /// How the store of this fleet is reached by this host; a request takes no longer than `most`.
 pub fn settings(fleet: &Fleet, name: &str, most: Duration) -> StoreSettings {

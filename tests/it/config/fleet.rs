@@ -935,3 +935,16 @@ fn waves() {
     config.toml: 1 error
     ");
 }
+
+/// The lease is made for the calls that it was configured with.
+#[test]
+fn calls_of_a_collector_do_not_grow_under_its_lease() {
+    let timed = |seconds: u32| {
+        let polling = format!("[polling]\nrequest_timeout = \"{seconds}s\"\n");
+        config(&format!("{polling}{}", collector("", "")))
+    };
+    assert!(timed(30).gives_way_to(&timed(20)));
+    assert!(!timed(20).gives_way_to(&timed(30)));
+    let alone = |seconds: u32| config(&format!("[polling]\nrequest_timeout = \"{seconds}s\"\n{ACCOUNT}"));
+    assert!(alone(20).gives_way_to(&alone(30)));
+}

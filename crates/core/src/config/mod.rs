@@ -102,10 +102,12 @@ impl Config {
     }
 
     /// Whether a daemon that runs with this one can go on with the other: with the same state, and orders of the same
-    /// kind.
+    /// kind; and, for a collector, with calls that its lease covers.
     pub fn gives_way_to(&self, other: &Config) -> bool {
         let role = |config: &Config| (config.installs(), config.follows());
-        self.state_dir == other.state_dir && role(self) == role(other)
+        let longest = |config: &Config| config.calls.request_timeout + config.calls.settle;
+        let covered = self.installs() || self.follows() || longest(other) <= longest(self);
+        self.state_dir == other.state_dir && role(self) == role(other) && covered
     }
 
     pub fn window(&self, name: &str) -> Option<&Window> {
