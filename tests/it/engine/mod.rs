@@ -19,6 +19,8 @@ mod hooks;
 mod panics;
 /// Whether what is installed is served.
 mod probes;
+/// What a fleet's collectors publish.
+mod published;
 /// Another configuration in the middle of work.
 mod rehearsals;
 mod reissue;
