@@ -36,10 +36,6 @@ use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
 use certcollectd_core::fleet::rollout::Word;
 use certcollectd_core::fleet::rows;
 
-/// Under this name the state file keeps the highest term that was seen.
-const HIGHEST: &str = "fleet-highest-term";
-/// Under this name it keeps the term in which it was written last.
-const MIRRORED: &str = "fleet-mirrored-term";
 /// Requests of operators at once.
 const DESK: usize = 16;
 /// How often a request of the process itself waits for the keeper.
@@ -98,7 +94,7 @@ impl Collector {
             beat: settings.beat,
             call: config.calls.request_timeout + config.calls.settle + settings.margin,
         };
-        let highest = number(store, HIGHEST).map_err(|error| error.to_string())?;
+        let highest = number(store, member::HIGHEST).map_err(|error| error.to_string())?;
         let process = random_name().into();
         let lease = Lease::new(Candidate { host: name.clone(), process }, limits, highest);
         let shared = Rc::new(member::connect(fleet, &name, settings.beat / 4));
@@ -208,9 +204,9 @@ impl Collector {
     fn note(&mut self, standing: &Standing, store: &mut Store) {
         let seen = standing.leader.as_ref().map(|(beat, _)| beat.term);
         let term = standing.term.as_ref().map(|term| term.number).max(seen);
-        let known = number(store, HIGHEST).unwrap_or(u64::MAX);
+        let known = number(store, member::HIGHEST).unwrap_or(u64::MAX);
         if let Some(term) = term.filter(|term| *term > known)
-            && let Err(error) = store.set_mark(HIGHEST, &term.to_string())
+            && let Err(error) = store.set_mark(member::HIGHEST, &term.to_string())
         {
             tracing::error!("the state cannot be saved: {error}");
         }
@@ -264,6 +260,12 @@ impl Collector {
                     Ok(()) => CommandReply::new(true, "goes on with the fleet that the store holds now"),
                     Err(error) => CommandReply::new(false, error.to_string()),
                 };
+            }
+            // Else the next start would know of the higher term again.
+            if let Some(back) = self.standing.borrow().went_back
+                && let Err(error) = store.set_mark(member::HIGHEST, &back.found.to_string())
+            {
+                return CommandReply::new(false, error.to_string());
             }
             return accept_restore(&self.standing, &self.requests).await;
         }
@@ -339,7 +341,7 @@ impl Collector {
         }
         let (mut loaded, salt) = ledger.load(store.salt()).await.map_err(|why: TakeOver| why.to_string())?;
         // Nobody has led since this host did, as far as the store shows.
-        if number(store, MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
+        if number(store, member::MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
             let mirror = store.load(clock::now()).map_err(said)?;
             let identity = loaded.identity.clone();
             loaded = rows::later(loaded, mirror);
@@ -351,7 +353,7 @@ impl Collector {
             Unwritten::Trouble(trouble) => trouble.to_string(),
         })?;
         store.save(&all).map_err(said)?;
-        store.set_mark(MIRRORED, &term.number.to_string()).map_err(said)?;
+        store.set_mark(member::MIRRORED, &term.number.to_string()).map_err(said)?;
         Ok((Engine::new(self.config.clone(), loaded, clock::now()), ledger, salt))
     }
 

@@ -12,6 +12,10 @@ use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 
 /// Under this name the state file keeps which fleet this host belongs to.
 pub const FLEET: &str = "fleet-id";
+/// Under this name it keeps the highest term that was seen.
+pub const HIGHEST: &str = "fleet-highest-term";
+/// Under this name it keeps the term in which it was written last as the leader's mirror: from then on it is the fleet's.
+pub const MIRRORED: &str = "fleet-mirrored-term";
 /// One request to one endpoint, at most: several fit between two beats.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is lost; all rows are listed before that.
