@@ -8,6 +8,7 @@ mod explain;
 mod exposition;
 mod findings;
 mod fit;
+pub mod fleet;
 mod forecast;
 mod metrics;
 mod missing;

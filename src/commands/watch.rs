@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::load::load_some;
 use super::print::{fail, print, printed};
-use super::status::{Failure, Shown, in_words, look, screen};
+use super::status::{Failure, in_words, look, screen};
 use crate::effects::errno::cause;
-use crate::sources::files::InvalidConfig;
+use crate::status::{Screen, Status};
 use crate::terminal::{self, full_screen::FullScreen};
 
 /// How often the picture is drawn anew.
@@ -17,32 +17,54 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     let (config, invalid) = load_some(path)?;
-    let look = || look(&config, invalid.as_ref(), name);
-    let watched = if terminal::size(&io::stdout()).is_some() {
-        on_screen(look, invalid.as_ref(), name)
-    } else {
-        in_blocks(look, name)
+    let wrong = invalid.as_ref().map(|invalid| format!("the configuration is invalid: {}", invalid.first));
+    let look = || {
+        let (status, exit) = look(&config, invalid.as_ref(), name)?;
+        let at = status.at.clone();
+        Ok(Look { status, at, exit })
     };
+    let draw = |status: &Status, screen: &Screen| {
+        // Elsewhere than on a screen it stands above already.
+        let wrong = wrong.as_ref().filter(|_| screen.rows.is_some());
+        let head = wrong.map(|wrong| screen.cut(wrong) + "\n").unwrap_or_default();
+        let rows = screen.rows.map(|rows| rows.saturating_sub(head.lines().count()));
+        head + &in_words(status, name, &Screen { rows, ..*screen })
+    };
+    again_and_again(look, draw)
+}
+
+/// What is there at a moment.
+pub(super) struct Look<T> {
+    pub(super) status: T,
+    /// RFC 3339.
+    pub(super) at: String,
+    /// How the command ends if nothing follows.
+    pub(super) exit: Result<(), Exit>,
+}
+
+/// Draws one look after the other, until nobody reads them.
+pub(super) fn again_and_again<T>(
+    look: impl Fn() -> Result<Look<T>, Failure>,
+    draw: impl Fn(&T, &Screen) -> String,
+) -> Result<(), Exit> {
+    let watched =
+        if terminal::size(&io::stdout()).is_some() { on_screen(look, draw) } else { in_blocks(look, draw) };
     // Only now is the screen the one on which a message stays.
     watched.unwrap_or_else(|(exit, why)| Err(fail(exit, &why)))
 }
 
-fn on_screen(
-    look: impl Fn() -> Result<Shown, Failure>,
-    invalid: Option<&InvalidConfig>,
-    name: Option<&str>,
+fn on_screen<T>(
+    look: impl Fn() -> Result<Look<T>, Failure>,
+    draw: impl Fn(&T, &Screen) -> String,
 ) -> Result<Result<(), Exit>, Failure> {
     let cannot = |error: io::Error| (Exit::Failed, format!("cannot draw on the terminal: {}", cause(&error)));
     let canvas = FullScreen::enter().map_err(cannot)?;
     loop {
-        let (status, exit) = look()?;
-        let mut screen = screen();
+        let Look { status, at, exit } = look()?;
+        let screen = screen();
         let rows = screen.rows.unwrap_or(usize::MAX);
-        let wrong = invalid.map(|invalid| format!("the configuration is invalid: {}", invalid.first));
-        let head = wrong.map(|wrong| screen.cut(&wrong) + "\n").unwrap_or_default();
-        screen.rows = screen.rows.map(|rows| rows.saturating_sub(head.lines().count()));
-        let body = head + &in_words(&status, name, &screen);
-        let foot = screen.cut(&format!("{}, every {} s; Ctrl-C ends", status.at, AGAIN.as_secs()));
+        let body = draw(&status, &screen);
+        let foot = screen.cut(&format!("{at}, every {} s; Ctrl-C ends", AGAIN.as_secs()));
         if !printed(canvas.draw(&picture(&body, &foot, rows), rows)) {
             return Ok(exit);
         }
@@ -63,14 +85,14 @@ fn picture(body: &str, foot: &str, rows: usize) -> String {
     format!("{shown}{rest}{foot}")
 }
 
-fn in_blocks(
-    look: impl Fn() -> Result<Shown, Failure>,
-    name: Option<&str>,
+fn in_blocks<T>(
+    look: impl Fn() -> Result<Look<T>, Failure>,
+    draw: impl Fn(&T, &Screen) -> String,
 ) -> Result<Result<(), Exit>, Failure> {
     loop {
-        let (status, exit) = look()?;
-        let block = in_words(&status, name, &screen());
-        if !print(&format!("{block}{} (every {} s)\n\n", status.at, AGAIN.as_secs())) {
+        let Look { status, at, exit } = look()?;
+        let block = draw(&status, &screen());
+        if !print(&format!("{block}{at} (every {} s)\n\n", AGAIN.as_secs())) {
             return Ok(exit);
         }
         std::thread::sleep(AGAIN);

@@ -16,7 +16,7 @@ use crate::sources::clock;
 use certcollectd_core::config::fleet::Wave;
 use certcollectd_core::engine::command::CommandReply;
 use certcollectd_core::engine::time::Time;
-use certcollectd_core::fleet::keys::{HOSTS, Key};
+use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS};
 use certcollectd_core::fleet::published::Publication;
 use certcollectd_core::fleet::report::{Report, Seen};
 use certcollectd_core::fleet::rollout::{Go, Host, Rollout, Word, advance};
@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(2);
 const TOGETHER: Duration = Duration::from_millis(10);
 const PLACES: usize = 64;
 /// What is watched.
-const PREFIXES: [&str; 3] = [HOSTS, "pub/", "go/"];
+const PREFIXES: [&str; 3] = [HOSTS, PUBLICATIONS, GOES];
 
 /// What an operator says of the roll-out of an order.
 #[derive(Debug)]

@@ -262,7 +262,7 @@ impl OrderStatus {
     }
 }
 
-fn style_of(urgency: Urgency) -> Style {
+pub(super) fn style_of(urgency: Urgency) -> Style {
     match urgency {
         Urgency::Critical => CRITICAL,
         Urgency::Warning => WARNING,

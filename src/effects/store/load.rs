@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
@@ -120,6 +120,11 @@ impl Reader {
         }
     }
 
+    /// What was noted under this name; see [`Store::set_mark`](super::save::Store::set_mark).
+    pub fn mark(&self, name: &str) -> Result<Option<String>, StoreError> {
+        mark(&self.connection, &self.path, name)
+    }
+
     /// The orders that were adopted after a replacement.
     pub fn adopted(&self) -> Result<Vec<Adopted>, StoreError> {
         load_adopted(&self.connection, &self.path)
@@ -138,6 +143,11 @@ impl Reader {
         };
         read().map_err(|why| damaged(&self.path, why))
     }
+}
+
+pub(super) fn mark(connection: &Connection, path: &Path, name: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    connection.query_row(sql, [name], |row| row.get(0)).optional().map_err(|why| damaged(path, why))
 }
 
 /// Whether the file is not in use and its last writer ended in order: there is no log beside it.

@@ -15,7 +15,7 @@ use super::file::{
     BUSY, NETWORK, PLAIN, boot_id, check_header, check_pages, close_to_others, is_on, no_version,
     tells_each_write, version,
 };
-use super::load::load;
+use super::load::{self, load};
 use super::lock::Lock;
 use super::upgrade::upgrade;
 use crate::effects::files::random_name;
@@ -84,9 +84,7 @@ impl Store {
 
     /// What was noted under this name.
     pub fn mark(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM meta WHERE key = ?1";
-        let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
-        found.map_err(|why| damaged(&self.path, why))
+        load::mark(&self.connection, &self.path, name)
     }
 
     /// Notes something that belongs to no order and no account; durable when it returns.

@@ -30,8 +30,10 @@ pub const CHAINS: &str = "chain/";
 pub const HOSTS: &str = "hosts/";
 /// The list of [`Key::Hint`].
 pub const HINTS: &str = "hints/";
-const PUBLICATIONS: &str = "pub/";
-const GOES: &str = "go/";
+/// The list of [`Key::Publication`] of all groups.
+pub const PUBLICATIONS: &str = "pub/";
+/// The list of [`Key::Go`] of all groups.
+pub const GOES: &str = "go/";
 
 words! {
     /// A table of the state, see [`crate::state`].

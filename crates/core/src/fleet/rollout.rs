@@ -137,6 +137,11 @@ impl Go {
     pub fn word(&self) -> Option<Word> {
         self.word
     }
+
+    /// The last wave that has begun, from 0 on.
+    pub fn wave(&self) -> usize {
+        self.wave
+    }
 }
 
 /// By what right a host installs.
