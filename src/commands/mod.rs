@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod domains;
 pub mod exit;
 pub mod explain;
+pub mod fleet;
 pub mod follow;
 pub mod forecast;
 pub mod generate;

@@ -1,6 +1,7 @@
 //! A store that several hosts share, with members of a real etcd.
 
 mod access;
+mod fleet;
 mod ledger;
 mod member;
 mod proxy;

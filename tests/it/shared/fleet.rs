@@ -1,0 +1,405 @@
+//! The commands for a fleet, by the real binary, at a real etcd.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use certcollectd::effects::shared::{Commit, Committed, Row, Shared, StoreSettings, Trouble};
+use certcollectd::sources::clock;
+use certcollectd_core::api::Untrusted;
+use certcollectd_core::cert::Certificate;
+use certcollectd_core::config::SecretSource;
+use certcollectd_core::config::fleet::StoreLogin;
+use certcollectd_core::fleet::form::Moment;
+use certcollectd_core::fleet::keys::Key;
+use certcollectd_core::fleet::published::{Bundle, Publication};
+use certcollectd_core::fleet::report::{Report, Seen, State};
+use rcgen::KeyPair;
+use serde_json::Value;
+
+use super::member::{Cluster, block_on};
+use super::{put, row};
+use crate::certs;
+use crate::setting::{Setting, said};
+
+const LEASE: &str = "lease = \"7s\"\nbeat = \"500ms\"\nmargin = \"500ms\"";
+const QUICK: &str = "interval = \"300ms\"\ncall_gap = \"0s\"\nguard_interval = \"300ms\"\nsettle = \"1s\"\nrequest_timeout = \"1s\"";
+
+/// A collector of the fleet in this cluster.
+fn collector(cluster: &Cluster, name: &str) -> Setting {
+    let mut setting = Setting::new();
+    setting.polling(QUICK).table(&format!(
+        "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n{LEASE}",
+        cluster.endpoint(0)
+    ));
+    setting.write_configuration();
+    setting
+}
+
+/// A follower, as far as its configuration goes.
+fn follower(cluster: &Cluster, name: &str) -> Setting {
+    let setting = Setting::new();
+    let dir = setting.dir.path().display();
+    setting.write(
+        "certcollectd.toml",
+        &format!(
+            "state_dir = \"{dir}/state\"\ninstall_dir = \"{dir}/out\"\n[fleet]\nrole = \"follower\"\nname = \"{name}\"\n\
+             groups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n[[order]]\nname = \"www\"\ndomains = [\"www.example.com\"]\n\
+             key_file = \"{dir}/key.pem\"\n",
+            cluster.endpoint(0)
+        ),
+    );
+    setting
+}
+
+fn json(setting: &Setting, arguments: &[&str]) -> (i32, Value) {
+    let output = setting.command(arguments).output().unwrap();
+    let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output).1));
+    (output.status.code().unwrap(), value)
+}
+
+fn published(order: &str, generation: u64) -> (Row, String) {
+    let now = clock::now().unix();
+    let leaf = certs::leaf(&KeyPair::generate().unwrap(), &["www.example.com"], now, now + 90 * 86_400);
+    let leaf = Certificate::from_der(&leaf).unwrap();
+    let fingerprint = leaf.fingerprint().to_string();
+    let bundle = Bundle { leaf, chain: Vec::new() };
+    let publication = Publication::new(order, generation, &bundle, Untrusted::new("issued")).unwrap();
+    let key = Key::Publication { group: "web", order }.to_string();
+    (Row { key, value: publication.to_row() }, fingerprint)
+}
+
+fn seen(host: &str, ago: i64) -> Row {
+    let (at, groups) = (Moment(clock::now().unix() - ago), vec!["web".into()]);
+    let value = Seen { at, groups, version: Untrusted::new("0.1.0") }.to_row();
+    Row { key: Key::Seen { host }.to_string(), value }
+}
+
+fn report(host: &str, generation: u64, state: State, reason: &str, ago: i64) -> Row {
+    let (at, reason) = (Moment(clock::now().unix() - ago), Untrusted::new(reason));
+    let value = Report { generation, state, reason, at }.to_row();
+    Row { key: Key::Report { host, order: "www" }.to_string(), value }
+}
+
+fn beat(term: u64, ago: i64, released: &str) -> Row {
+    let at = clock::now().wall - ago * 1000;
+    let text = format!(
+        "{{\"host\":\"col-1\",\"process\":\"p\",\"term\":{term},\"beat\":9,\"at_ms\":{at}{released}}}"
+    );
+    row("lease", &text)
+}
+
+fn store(shared: &Shared, puts: Vec<Row>) {
+    let commit = Commit { puts, ..Commit::default() };
+    assert_eq!(block_on(shared.commit(&commit)), Committed::Done);
+}
+
+#[test]
+fn status_says_who_leads_and_who_holds_a_roll_out() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let shared = cluster.connect();
+    let collector = collector(&cluster, "col-2");
+    let (_, nothing) = json(&collector, &["fleet", "status", "--json"]);
+    assert_eq!(
+        (&nothing["leader"], &nothing["term"], &nothing["store"]),
+        (&Value::Null, &Value::Null, &"ok".into())
+    );
+    assert_eq!(nothing["orders"].as_array().map(Vec::len), Some(0));
+
+    let (publication, fingerprint) = published("www", 2);
+    store(
+        &shared,
+        vec![
+            beat(3, 0, ""),
+            row("term", "{\"term\":3,\"process\":\"p\"}"),
+            publication,
+            seen("f1", 10),
+            report("f1", 2, State::Done, "", 10),
+            seen("f2", 10),
+            report("f2", 2, State::Failed, "hook reload: failed: exit status 1", 10),
+            seen("f3", 3600),
+            report("f3", 1, State::Done, "", 3600),
+        ],
+    );
+    let (code, status) = json(&collector, &["fleet", "status", "--json"]);
+    assert_eq!((code, &status["leader"], &status["term"]), (0, &"col-1".into(), &3.into()), "{status:#}");
+    assert!(status["beat_age_seconds"].as_u64().is_some_and(|age| age < 17), "{status:#}");
+    assert_eq!(status["skew_seconds"], Value::Null, "no daemon runs that could know");
+    let order = &status["orders"][0];
+    assert_eq!(
+        (
+            &order["name"],
+            &order["group"],
+            &order["generation"],
+            &order["fingerprint"],
+            &order["state"],
+            &order["wave"]
+        ),
+        (&"www".into(), &"web".into(), &2.into(), &fingerprint.into(), &"held".into(), &1.into())
+    );
+    let hosts = serde_json::json!({ "done": 1, "behind": 0, "failed": 1, "silent": 1 });
+    assert_eq!(order["hosts"], hosts);
+    let names: Vec<&str> =
+        status["hosts"].as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["f1", "f2", "f3"]);
+    assert_eq!(
+        (&status["hosts"][1]["silent"], &status["hosts"][2]["silent"], &status["hosts"][2]["groups"]),
+        (&false.into(), &true.into(), &serde_json::json!(["web"]))
+    );
+    let reported = &status["hosts"][1]["orders"][0];
+    assert_eq!((&reported["generation"], &reported["state"]), (&2.into(), &"failed".into()));
+
+    let (code, text) = collector.call(&["fleet", "status"]);
+    assert_eq!(code, 0, "{text}");
+    for part in [
+        "col-1 leads, term 3",
+        "www is held at generation 2: f2 is failed (hook reload: failed: exit status 1)",
+        "certcollectd fleet skip www",
+        "silent for 15 min or longer: f3",
+        "1 host in order",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
+    assert!(code == 2 && line.starts_with("CERTCOLLECTD CRITICAL - www is held"), "{line}");
+    assert!(line.ends_with(" | orders=1 rolling=0 held=1 hosts=3 silent=1\n"), "{line}");
+
+    // The host has mended it; only the silent one is left to be warned of.
+    store(&shared, vec![beat(3, 0, ""), report("f2", 2, State::Done, "", 0)]);
+    let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
+    assert!(code == 1 && line.contains("silent for 15 min or longer: f3"), "{line}");
+    for (lease, why) in [
+        (beat(3, 30, ""), "no collector leads: the last beat of col-1 was 30 s ago"),
+        (beat(3, 0, ",\"released\":true"), "no collector leads: col-1 has ended in order"),
+    ] {
+        store(&shared, vec![lease]);
+        let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
+        assert!(code == 2 && line.contains(why), "{line}");
+        assert_eq!(json(&collector, &["fleet", "status", "--json"]).1["leader"], Value::Null);
+    }
+    // What no program of ours has written is said, and hides nothing.
+    assert_eq!(block_on(shared.commit(&put("pub/web/mail", "{}"))), Committed::Done);
+    let (_, status) = json(&collector, &["fleet", "status", "--json"]);
+    assert_eq!(status["orders"].as_array().map(Vec::len), Some(1));
+    let findings = status["findings"].to_string();
+    assert!(findings.contains("the row pub/web/mail of the store"), "{findings}");
+}
+
+#[test]
+fn a_follower_sees_itself_and_says_so() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let shared = cluster.connect();
+    let (publication, _) = published("www", 2);
+    store(
+        &shared,
+        vec![
+            beat(3, 0, ""),
+            publication,
+            seen("f1", 0),
+            report("f1", 2, State::Working, "it is being installed", 0),
+            seen("f10", 0),
+            report("f10", 2, State::Done, "", 0),
+        ],
+    );
+    let follower = follower(&cluster, "f1");
+    let (code, status) = json(&follower, &["fleet", "status", "--json"]);
+    assert_eq!((code, &status["leader"]), (0, &Value::Null), "{status:#}");
+    let hosts = status["hosts"].as_array().unwrap();
+    assert!(hosts.len() == 1 && hosts[0]["name"] == "f1", "{status:#}");
+    assert_eq!(status["orders"][0]["state"], "rolling");
+    let (_, text) = follower.call(&["fleet", "status"]);
+    assert!(text.contains("this host is a follower") && !text.contains("no collector leads"), "{text}");
+    assert_eq!(follower.call(&["fleet", "status", "--nagios"]).0, 0);
+}
+
+#[test]
+fn a_store_that_is_away_is_said() {
+    let Some(mut cluster) = Cluster::start(1, &[]) else { return };
+    let collector = collector(&cluster, "col-1");
+    cluster.kill(0);
+    let (code, status) = json(&collector, &["fleet", "status", "--json"]);
+    assert_eq!((code, &status["store"], &status["leader"]), (1, &"away".into(), &Value::Null), "{status:#}");
+    let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
+    assert!(code == 2 && line.contains(&cluster.endpoint(0)), "{line}");
+    let alone = Setting::new();
+    alone.write_configuration();
+    for command in [&["status"][..], &["step-down"], &["forget", "web-1"]] {
+        let (code, text) = alone.call(&[&["fleet"], command].concat());
+        assert!(code == 2 && text.contains("has no [fleet]"), "{text}");
+    }
+}
+
+#[test]
+fn a_host_is_forgotten_and_no_neighbour() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let shared = cluster.connect();
+    store(
+        &shared,
+        vec![
+            seen("web-1", 3600),
+            report("web-1", 1, State::Done, "", 3600),
+            seen("web-10", 3600),
+            seen("web-2", 60),
+        ],
+    );
+    let keys = || -> Vec<String> {
+        let rows = block_on(shared.list("hosts/")).unwrap().rows;
+        rows.into_iter().map(|row| row.key).collect()
+    };
+    let collector = collector(&cluster, "col-1");
+    let (code, text) = collector.call(&["fleet", "forget", "web-1"]);
+    assert!(code == 0 && text.contains("2 rows"), "{text}");
+    assert_eq!(keys(), ["hosts/web-10/seen", "hosts/web-2/seen"]);
+    let (code, text) = collector.call(&["fleet", "forget", "web-1"]);
+    assert!(code == 1 && text.contains("knows of no host web-1"), "{text}");
+    let (code, text) = collector.call(&["fleet", "forget", "web-2"]);
+    assert!(code == 1 && text.contains("was heard of 6"), "{text}");
+    assert_eq!(keys().len(), 2);
+    assert_eq!(collector.call(&["fleet", "forget", "web-2", "--force"]).0, 0);
+    assert_eq!(keys(), ["hosts/web-10/seen"]);
+    let (code, text) = collector.call(&["fleet", "forget", "web-1/"]);
+    assert!(code == 2 && text.contains("no name of a host"), "{text}");
+}
+
+/// Runs what `fleet grant` prints, as an administrator would.
+fn grant(cluster: &Cluster, arguments: &[&str], password: &str) {
+    let setting = Setting::new();
+    let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
+    assert_eq!(code, 0, "{lines}");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-e", "-c", &lines])
+        .env("ETCDCTL_API", "3")
+        .env("ETCDCTL_ENDPOINTS", cluster.endpoint(0))
+        .env("ETCDCTL_USER", "root:root")
+        .stdin(std::fs::File::open(password_file(cluster, password)).unwrap())
+        .stdout(Stdio::null());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{lines}\n{}", said(&output).1);
+}
+
+fn password_file(cluster: &Cluster, password: &str) -> PathBuf {
+    let path = cluster.dir().join(format!("granted-{password}"));
+    std::fs::write(&path, format!("{password}\n")).unwrap();
+    path
+}
+
+fn as_user(cluster: &Cluster, user: &str, password: &str) -> Shared {
+    let login =
+        StoreLogin { user: user.into(), password: SecretSource::File(password_file(cluster, password)) };
+    Shared::connect(StoreSettings { login: Some(login), ..cluster.settings() })
+}
+
+#[test]
+fn the_lines_that_grant_rights_run_and_grant_no_more() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    cluster.enable_authentication(&[]);
+    grant(&cluster, &["web-1", "--role", "follower", "--group", "web", "--group", "mail"], "one");
+    grant(&cluster, &["web-10", "--role", "follower", "--group", "web"], "ten");
+    grant(&cluster, &["col-1", "--role", "collector"], "col");
+    let may = |shared: &Shared, key: &str| match block_on(shared.commit(&put(key, "1"))) {
+        Committed::Done => true,
+        Committed::Refused(Trouble::Denied(_)) => false,
+        other => panic!("{key}: {other:?}"),
+    };
+    let sees = |shared: &Shared, prefix: &str| match block_on(shared.list(prefix)) {
+        Ok(_) => true,
+        Err(Trouble::Denied(_)) => false,
+        Err(other) => panic!("{prefix}: {other:?}"),
+    };
+    let all = [
+        "lease",
+        "term",
+        "meta",
+        "rows/salt",
+        "pub/web/www",
+        "go/web/www",
+        "chain/00",
+        "hosts/web-1/seen",
+        "hints/1",
+    ];
+    let collector = as_user(&cluster, "col-1", "col");
+    assert!(all.iter().all(|key| may(&collector, key)) && sees(&collector, ""));
+    let [one, ten] =
+        [("web-1", "one"), ("web-10", "ten")].map(|(user, password)| as_user(&cluster, user, password));
+    for (follower, own, other) in [
+        (&one, "hosts/web-1/orders/www", "hosts/web-10/seen"),
+        (&ten, "hosts/web-10/seen", "hosts/web-1/seen"),
+    ] {
+        assert!(may(follower, own) && !may(follower, other) && !sees(follower, "hosts/"));
+        assert!(["pub/web/", "go/web/", "chain/"].iter().all(|prefix| sees(follower, prefix)));
+        assert!(block_on(follower.get(&["meta"])).is_ok());
+        for secret in ["rows/", "hints/", "lease", "pub/", "pub/web-eu/", "go/"] {
+            assert!(!sees(follower, secret), "{secret}");
+        }
+        assert!(all.iter().filter(|key| !key.starts_with("hosts/")).all(|key| !may(follower, key)));
+    }
+    assert!(sees(&one, "pub/mail/") && !sees(&ten, "pub/mail/"));
+    let setting = Setting::new();
+    for (arguments, why) in [
+        (&["web-1", "--role", "follower"][..], "needs --group"),
+        (&["col-1", "--role", "collector", "--group", "web"], "leave --group out"),
+        (&["web 1", "--role", "collector"], "is no name"),
+        (&["web-1", "--role", "collector", "--prefix", "a"], "end in a slash"),
+    ] {
+        let (code, text) = setting.call(&[&["fleet", "grant"], arguments].concat());
+        assert!(code == 2 && text.contains(why), "{text}");
+    }
+    let odd = setting.call(&["fleet", "grant", "a", "--role", "collector", "--prefix", "it's mine/"]).1;
+    assert!(odd.contains(r"readwrite 'it'\''s mine/' --prefix"), "{odd}");
+}
+
+#[test]
+fn words_to_a_roll_out_are_for_the_leader() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let shared = cluster.connect();
+    let (publication, _) = published("www", 2);
+    let failed = report("f1", 2, State::Failed, "hook reload: no", 0);
+    store(&shared, vec![publication, seen("f1", 0), seen("f2", 0), failed]);
+    let (mut leader, mut other) = (collector(&cluster, "col-1"), collector(&cluster, "col-2"));
+    let (code, text) = leader.call(&["fleet", "go", "www"]);
+    assert!(code == 1 && text.contains("does not run on this host"), "{text}");
+    leader.start();
+    let leads = |setting: &Setting, name: &str| {
+        let (_, status) = json(setting, &["fleet", "status", "--json"]);
+        status["leader"] == name && status["skew_seconds"].is_u64()
+    };
+    leader.until("it leads", |setting| json(setting, &["fleet", "status", "--json"]).1["leader"] == "col-1");
+    other.start();
+    other.until("it sees the beat come", |setting| leads(setting, "col-1"));
+    let (_, status) = json(&other, &["fleet", "status", "--json"]);
+    assert_eq!((&status["leader"], &status["store"]), (&"col-1".into(), &"ok".into()), "{status:#}");
+
+    let state =
+        |setting: &Setting| json(setting, &["fleet", "status", "--json"]).1["orders"][0]["state"].clone();
+    leader.until("the failed host holds it", |setting| state(setting) == "held");
+    for word in ["go", "hold", "skip"] {
+        let (code, text) = other.call(&["fleet", word, "www"]);
+        assert!(code == 1 && text.contains("col-1 does: run it there"), "{word}: {text}");
+        let (code, text) = leader.call(&["fleet", word, "nothing"]);
+        assert!(code == 1 && text.contains("nothing is published"), "{word}: {text}");
+    }
+    let (code, text) = leader.call(&["fleet", "skip", "www"]);
+    assert!(code == 0 && text.contains("goes on without f1"), "{text}");
+    leader.until("it goes on without that host", |setting| state(setting) == "rolling");
+    assert_eq!(leader.call(&["fleet", "hold", "www"]).0, 0);
+    leader.until("a person holds it", |setting| state(setting) == "held");
+    let (code, line) = leader.call(&["fleet", "status", "--nagios"]);
+    assert!(code == 1 && line.contains("by somebody's word"), "{line}");
+    assert_eq!(leader.call(&["fleet", "go", "www"]).0, 0);
+    leader.until("it may go everywhere", |setting| state(setting) == "rolling");
+    store(&shared, vec![report("f2", 2, State::Done, "", 0)]);
+    leader.until("every host has it but the one that was left out", |setting| state(setting) == "done");
+
+    for setting in [&leader, &other] {
+        let (code, text) = setting.call(&["fleet", "accept-restore"]);
+        assert!(code == 0 && text.contains("nothing to do"), "{text}");
+    }
+    let (code, text) = other.call(&["fleet", "step-down"]);
+    assert!(code == 1 && text.contains("col-1 does: run it there"), "{text}");
+    let (code, text) = leader.call(&["fleet", "step-down"]);
+    assert!(code == 0 && text.contains("has stepped down"), "{text}");
+    other.until("the other one leads", |setting| {
+        json(setting, &["fleet", "status", "--json"]).1["leader"] == "col-2"
+    });
+    assert_eq!((leader.stop(), other.stop()), (Some(0), Some(0)));
+}
