@@ -13,6 +13,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 
 use crate::commands::exit::Exit;
 use crate::commands::fleet::grant::{self, Grant};
+use crate::commands::fleet::moving::Way;
 use crate::commands::{
     adopt, bridge, check, complete, doctor, domains, explain, fleet, follow, forecast, generate, health,
     init, order, print, reissue, run, smime, status, watch,
@@ -465,6 +466,24 @@ enum Fleet {
         #[arg(long)]
         prefix: Option<String>,
     },
+    /// Make a fleet of this host's state: write it into the store
+    #[command(after_help = "Example: systemctl stop certcollectd && certcollectd fleet import\n\n\
+        With [fleet] in the configuration, role = \"collector\", and no daemon running here; the store must hold no fleet \
+        yet. Polls and closed accounts are kept. Afterwards a start without [fleet] is refused.")]
+    Import {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a fleet: make its state that of this host
+    #[command(after_help = "Example: certcollectd fleet export\n\n\
+        With [fleet] still in the configuration, and certcollectd stopped on every collector: it looks for a lease whether \
+        one leads. Then take [fleet] out, and start it here only.")]
+    Export {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Go on with a store that shows less than it showed before
     #[command(after_help = "Example: certcollectd fleet accept-restore\n\n\
         For a store that was restored from a copy, or is another one: on each host that says so. Elsewhere it does nothing.")]
@@ -683,6 +702,8 @@ fn carry_out_in_fleet(config: &Path, command: Fleet) -> Result<(), Exit> {
             let wanted = Grant { name: &host, role, groups: &groups, prefix: prefix.as_deref() };
             grant::grant(config, &wanted)
         }
+        Fleet::Import { json } => fleet::moving::move_state(config, Way::Import, json),
+        Fleet::Export { json } => fleet::moving::move_state(config, Way::Export, json),
         Fleet::AcceptRestore { json } => ask(FleetCommand::AcceptRestore, json),
     }
 }

@@ -9,6 +9,7 @@ use super::prepare::give_up;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
+use crate::fleet::member::MIRRORED;
 use crate::sources::{clock, control};
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::Engine;
@@ -54,6 +55,16 @@ pub(super) fn open_store(config: &Config, lock: Result<Lock, StoreError>) -> Res
 
 pub(super) fn load_engine(config: &Arc<Config>, store: &Store) -> Result<Engine, Exit> {
     let now = clock::now();
-    let loaded = store.load(now).map_err(|error| give_up(Exit::Failed, &error.to_string()))?;
+    let failed = |error: StoreError| give_up(Exit::Failed, &error.to_string());
+    let mirrored = store.mark(MIRRORED).map_err(failed)?.unwrap_or_default();
+    if config.fleet.is_none() && !mirrored.is_empty() {
+        let why = format!(
+            "the state in {} belongs to a fleet, and without [fleet] this host would call the vendor beside it: put [fleet] \
+             back. To end the fleet: put it back, stop all collectors, `certcollectd fleet export`, then take it out",
+            config.state_dir.display()
+        );
+        return Err(give_up(Exit::Usage, &why));
+    }
+    let loaded = store.load(now).map_err(failed)?;
     Ok(Engine::new(config.clone(), loaded, now))
 }

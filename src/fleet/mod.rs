@@ -6,10 +6,12 @@
 //! | [`follower`] | what is published, to the engine; how far it is, to the store |
 //! | [`hints`] | push notifications that came to another collector than the leader |
 //! | [`member`] | what both roles need: the store, the name, how the host stands |
+//! | [`moving`] | a host's own state becomes a fleet's, and back |
 //! | [`rollouts`] | what hosts report, and how far each generation may spread: the leader's |
 
 pub mod collector;
 pub mod follower;
 pub mod hints;
 pub mod member;
+pub mod moving;
 pub mod rollouts;

@@ -9,6 +9,7 @@
 
 pub mod grant;
 pub mod hosts;
+pub mod moving;
 pub mod status;
 
 use std::path::Path;

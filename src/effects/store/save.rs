@@ -97,6 +97,11 @@ impl Store {
         saved.map_err(|why| unsaved(&self.path, why))
     }
 
+    /// Takes the salt of credential tags over with records that were tagged with it, for the next start.
+    pub fn set_salt(&mut self, salt: &[u8]) -> Result<(), StoreError> {
+        self.set_mark("salt", &String::from_utf8_lossy(salt))
+    }
+
     pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
         load(&self.connection, &self.path, &self.boot, now)
     }

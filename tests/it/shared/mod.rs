@@ -4,6 +4,7 @@ mod access;
 mod fleet;
 mod ledger;
 mod member;
+mod moving;
 mod proxy;
 mod rows;
 mod watch;
