@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use certcollectd_core::cert::Certificate;
 use certcollectd_core::engine::event::Event;
 use certcollectd_core::engine::time::Time;
 
-use super::SECOND;
+use super::{SECOND, certificate};
+use crate::certs;
 use crate::world::{self, HOUR, World};
 
 #[test]
@@ -33,4 +35,23 @@ fn who_may_not_call_sleeps() {
     world.handle(Event::CallsUntil { last: Time::MAX });
     world.pass(Duration::from_secs(1));
     assert_eq!(world.calls.len(), 1);
+}
+
+/// An order that nothing is published of is due for ever, and brings no company.
+#[test]
+fn a_hook_does_not_wait_for_what_may_not_be_called() {
+    let mut config = world::config(&["www", "mail"]);
+    config.hooks.push(world::hook("reload"));
+    for order in &mut config.orders {
+        world::change(order, |settings| settings.hooks.push("reload".into()));
+    }
+    let mut world = World::new(config);
+    world.engine.call_only_until(Time::MIN);
+    let issuer = certs::ca().intermediate.der().to_vec();
+    let bundle = [certificate(&["www.example.com"], -1, 90), issuer];
+    let bundle = bundle.map(|der| Certificate::from_der(&der).unwrap()).to_vec();
+    world.handle(Event::Published { order: "www".into(), generation: 1, bundle });
+    world.pass(SECOND);
+    assert_eq!(world.ran.len(), 1, "{:?}", world.errors());
+    assert!(world.calls.is_empty());
 }

@@ -388,6 +388,7 @@ impl Engine {
             ledger: &mut self.ledger,
             orders: &mut self.orders,
             gates: &self.gates,
+            calls_until: self.calls_until,
             outbox: &mut self.outbox,
         }
     }

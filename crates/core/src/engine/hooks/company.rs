@@ -163,10 +163,8 @@ impl Hooks<'_> {
         };
         let gap = self.config.calls.call_gap;
         self.gates.iter().any(|gate| {
-            let Some(at) = gate.next_call(gap).map(|at| at.max(self.now.time)).filter(|at| *at < limit)
-            else {
-                return false;
-            };
+            let at = gate.next_call(gap).map(|at| at.max(self.now.time));
+            let Some(at) = at.filter(|at| *at < limit && *at <= self.calls_until) else { return false };
             let due = at.max(ready.since + MOMENT).min(limit);
             let mut queued = gate.queue.range(..=(due, OrderId(u32::MAX))).map(|(_, id)| id);
             queued.by_ref().take(JOINERS_LOOKED_AT).any(comes) || queued.next().is_some()

@@ -15,7 +15,7 @@ use crate::engine::id::OrderId;
 use crate::engine::order::Order;
 use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
-use crate::engine::time::Now;
+use crate::engine::time::{Now, Time};
 
 /// The debts of orders, and the runs that pay them. One run may be for many orders; accounts cannot be changed here.
 pub(crate) struct Hooks<'a> {
@@ -24,6 +24,8 @@ pub(crate) struct Hooks<'a> {
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) orders: &'a mut Orders,
     pub(crate) gates: &'a [Gate],
+    /// No call begins after this.
+    pub(crate) calls_until: Time,
     pub(crate) outbox: &'a mut Outbox,
 }
 
