@@ -39,6 +39,8 @@ mod documents;
 mod earlier;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// A fleet of real parts: etcd, the sandbox, collectors and followers.
+mod fleet;
 /// A companion in a web server's container, and the daemon.
 mod follow;
 /// What will happen when.

@@ -38,6 +38,10 @@ suite simulation "in every simulated world the promises hold after each event" \
     tests simulation::
 suite lease "whatever is lost, late, killed or stands still: no two collectors call at once, none early" \
     tests lease::
+suite fleet-kill "kill -9 of the collector that leads: no two calls at once, none early, no certificate lost, another one leads" \
+    tests fleet::kill::
+suite fleet-lie "a store that lies to a host: nothing is installed that the host's own checks refuse" \
+    tests fleet::lie::
 suite network "a network that does its worst: no order lost, no account closed, nobody polled early" \
     tests network::
 suite fuzz "no input makes the program panic, hang or eat memory" \

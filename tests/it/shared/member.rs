@@ -148,6 +148,11 @@ impl Cluster {
         Frozen(pid)
     }
 
+    /// Members, dead ones included.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }

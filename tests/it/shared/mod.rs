@@ -3,7 +3,7 @@
 mod access;
 mod fleet;
 mod ledger;
-mod member;
+pub mod member;
 mod moving;
 mod proxy;
 mod rows;

@@ -1,0 +1,333 @@
+//! A fleet of real parts: members of etcd, the sandbox in the vendor's place, collectors and followers as processes.
+//!
+//! The invariants that the suites hold, by their numbers: 1 no two calls of an account in flight at the vendor; 2 no order
+//! polled before its interval is over, over all hosts; 4 what the vendor has issued is published; 5 after a refused log-in
+//! nobody tries again, whoever leads; 6 nothing is installed that a host's own checks refuse; 7 somebody leads again after the
+//! lease; 9 no more hosts on an unproven generation than its wave has.
+
+mod kill;
+mod lie;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use certcollectd::effects::shared::Shared;
+use certcollectd::sources::clock;
+use certcollectd_core::fleet::keys::Key;
+use certcollectd_core::fleet::lease::Beat;
+use certcollectd_core::fleet::published::Publication;
+use certcollectd_core::fleet::report::Report;
+use certcollectd_sandbox::{
+    AccountSpec, CertificateSpec, Handle, Options, OrderSpec, Product, Running, Sandbox, Scenario,
+};
+use rcgen::KeyPair;
+use tokio::runtime::Runtime;
+
+use crate::shared::member::Cluster;
+
+const LOGIN: &str = "fleet";
+const PASSWORD: &str = "cAnArY&p+s=%w0rd";
+pub const GROUP: &str = "web";
+/// The least time between two polls of one order.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Two calls, as long as anything of them can arrive, fit into it.
+const LEASE: Duration = Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(1);
+/// A condition that does not come true within this has failed; none takes a tenth of it on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Everything that a fleet needs. What runs is ended when it is dropped.
+pub struct Fleet {
+    hosts: BTreeMap<String, Host>,
+    vendor: Running,
+    pub cluster: Cluster,
+    pub store: Shared,
+    runtime: Runtime,
+    dir: tempfile::TempDir,
+    key: KeyPair,
+    /// Names of the orders; the n-th has the number n.
+    orders: Vec<String>,
+    issued: u32,
+}
+
+struct Host {
+    child: Option<Child>,
+}
+
+impl Fleet {
+    /// So many members of etcd, and no host yet; `None`, and a word about it, where etcd is not installed.
+    pub fn start(members: usize, orders: &[&str]) -> Option<Fleet> {
+        let Some(cluster) = Cluster::start(members, &[]) else {
+            println!("PROOF-SKIP etcd is not installed");
+            return None;
+        };
+        let scenario = Scenario { account: vec![AccountSpec::new(LOGIN, PASSWORD)], ..Scenario::default() };
+        let vendor =
+            Sandbox::start(Options { scenario, ..Options::default() }).unwrap().spawn_thread().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let fleet = Fleet {
+            hosts: BTreeMap::new(),
+            store: cluster.connect(),
+            vendor,
+            cluster,
+            runtime,
+            dir: tempfile::tempdir().unwrap(),
+            key: KeyPair::generate().unwrap(),
+            orders: orders.iter().map(ToString::to_string).collect(),
+            issued: 0,
+        };
+        fleet.write("key.pem", &fleet.key.serialize_pem());
+        fleet.write("ca.pem", fleet.vendor().ca_pem());
+        fleet.write("password", PASSWORD);
+        let authorities = fleet.vendor().vendor().authorities();
+        fleet.write("roots.pem", &(authorities.root + &authorities.legacy_root));
+        for (number, order) in orders.iter().enumerate() {
+            let mut spec = OrderSpec::new(Product::Ssl, &number.to_string(), &[&domain(order)]);
+            spec.certificate = CertificateSpec { key: Some(fleet.key.serialize_pem()), ..newer(0) };
+            fleet.vendor().vendor().put_order(spec).unwrap();
+        }
+        Some(fleet)
+    }
+
+    pub fn vendor(&self) -> &Handle {
+        self.vendor.handle()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    /// A file of a host, empty as long as it is not there.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn endpoints(&self, members: usize) -> String {
+        let all: Vec<String> = (0..members).map(|at| format!("\"{}\"", self.cluster.endpoint(at))).collect();
+        all.join(", ")
+    }
+
+    /// Writes a collector's configuration and starts it; `more` are further keys of `[fleet]`.
+    pub fn collector(&mut self, name: &str, more: &str) {
+        let dir = self.dir.path().display();
+        let orders: String = self.orders.iter().enumerate().map(|(number, order)| {
+            format!(
+                "[[order]]\nname = \"{order}\"\norder_number = \"{number}\"\ndomains = [\"{}\"]\ngroup = \"{GROUP}\"\n\
+                 [order.verify]\ntrust = \"block\"\ntrust_anchors = \"{dir}/roots.pem\"\n",
+                domain(order)
+            )
+        }).collect();
+        let text = format!(
+            "state_dir = \"{dir}/{name}/state\"\n[polling]\ninterval = \"{}ms\"\nmax_interval = \"1s\"\n\
+             guard_interval = \"{}ms\"\ncall_gap = \"50ms\"\nrequest_timeout = \"1s\"\nsettle = \"1s\"\n\
+             [fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
+             lease = \"{}s\"\nbeat = \"{}s\"\nmargin = \"200ms\"\n{more}\n\
+             [[account]]\nname = \"main\"\nlogin_name = \"{LOGIN}\"\npassword = {{ file = \"{dir}/password\" }}\n\
+             base_url = \"{}\"\nca_file = \"{dir}/ca.pem\"\n{orders}",
+            INTERVAL.as_millis(),
+            INTERVAL.as_millis(),
+            self.endpoints(self.cluster.size()),
+            LEASE.as_secs(),
+            BEAT.as_secs(),
+            self.vendor().base_url(),
+        );
+        self.host(name, &text);
+    }
+
+    /// Writes a follower's configuration and starts it. Its hook writes down each run; `more` are further tables.
+    pub fn follower(&mut self, name: &str, more: &str) {
+        let dir = self.dir.path().display();
+        let orders: String = self.orders.iter().map(|order| {
+            format!(
+                "[[order]]\nname = \"{order}\"\ndomains = [\"{}\"]\nkey_file = \"{dir}/key.pem\"\nhooks = [\"log\"]\n\
+                 [order.verify]\ntrust_anchors = \"{dir}/roots.pem\"\n",
+                domain(order)
+            )
+        }).collect();
+        let text = format!(
+            "state_dir = \"{dir}/{name}/state\"\ninstall_dir = \"{dir}/{name}/out\"\n\
+             [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
+             [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> \
+             {dir}/{name}/hooks\"]\n{more}\n{orders}",
+            self.endpoints(self.cluster.size()),
+        );
+        self.host(name, &text);
+    }
+
+    fn host(&mut self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name)).unwrap();
+        self.write(&format!("{name}/certcollectd.toml"), text);
+        self.hosts.insert(name.to_owned(), Host { child: None });
+        self.begin(name);
+    }
+
+    /// The binary on a host.
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certcollectd"));
+        command.args(arguments).arg("--config").arg(self.path(&format!("{name}/certcollectd.toml")));
+        for variable in ["CERTCOLLECTD_CONFIG", "NOTIFY_SOCKET", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        command.env("RUST_LOG", "debug").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a host's daemon on what is written; its log goes on.
+    pub fn begin(&mut self, name: &str) {
+        let command = self.command(name, &["run"]);
+        self.spawn(name, command);
+    }
+
+    fn spawn(&mut self, name: &str, mut command: Command) {
+        let log = self.path(&format!("{name}/log"));
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let child = command.stderr(log).spawn().unwrap();
+        let host = self.hosts.get_mut(name).expect("it was made");
+        host.child = Some(child);
+    }
+
+    /// How a host's daemon has ended, if it has.
+    pub fn ended(&mut self, name: &str) -> Option<ExitStatus> {
+        let host = self.hosts.get_mut(name).expect("it was made");
+        host.child.as_mut().expect("it was begun").try_wait().unwrap()
+    }
+
+    /// kill -9, if it runs; it is not begun again.
+    pub fn kill(&mut self, name: &str) {
+        let mut child = self.hosts.get_mut(name).expect("it was made").child.take().expect("it was begun");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// kill -9 of a member of the store, and its start; it takes requests then.
+    pub fn restart_member(&mut self, at: usize) {
+        self.runtime.block_on(self.cluster.restart(at));
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A row of the store; `None` also while the store cannot be read.
+    pub fn row(&self, key: Key<'_>) -> Option<Vec<u8>> {
+        let key = key.to_string();
+        self.block_on(self.store.get(&[&key])).ok()?.pop()?
+    }
+
+    /// Who leads by the store, and its term.
+    pub fn leader(&self) -> Option<(String, u64)> {
+        let beat: Beat = serde_json::from_slice(&self.row(Key::Lease)?).unwrap();
+        (!beat.released).then(|| (beat.host.into(), beat.term))
+    }
+
+    /// Waits for a term above this one; who leads in it, and its number.
+    pub fn next_leader(&mut self, after: u64) -> (String, u64) {
+        let mut found = None;
+        self.until("somebody leads", |fleet| {
+            found = fleet.leader().filter(|(_, term)| *term > after);
+            found.is_some()
+        });
+        found.expect("it was waited for")
+    }
+
+    pub fn publication(&self, order: &str) -> Option<Publication> {
+        let row = self.row(Key::Publication { group: GROUP, order })?;
+        Some(Publication::read(order, &row).unwrap())
+    }
+
+    pub fn report(&self, host: &str, order: &str) -> Option<Report> {
+        Some(Report::read(&self.row(Key::Report { host, order })?).unwrap())
+    }
+
+    /// The vendor issues an order, or issues it anew for the same key and for longer than before.
+    pub fn issue(&mut self, order: usize) {
+        self.issued += 1;
+        let number = order.to_string();
+        let spec = CertificateSpec { key: Some(self.key.serialize_pem()), ..newer(self.issued) };
+        let mut vendor = self.vendor().vendor();
+        let again = vendor.book().get(&number).is_some_and(|order| !order.certificates.is_empty());
+        if again { vendor.reissue(&number, &spec) } else { vendor.issue(&number, Some(spec)) }.unwrap();
+    }
+
+    /// The vendor's newest certificate of an order, once one was issued.
+    pub fn newest(&self, order: usize) -> Option<String> {
+        self.vendor().certificate_pem(&order.to_string())
+    }
+
+    /// What a host has installed of an order is the vendor's newest certificate, and it has said so.
+    pub fn is_up_to_date(&self, host: &str, order: usize) -> bool {
+        let shown = self.read(&format!("{host}/out/{}/cert.pem", self.orders[order]));
+        Some(shown) == self.newest(order)
+    }
+
+    /// Waits until something holds. A host whose daemon has ended by itself has failed.
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&Fleet) -> bool) {
+        let start = clock::now();
+        while !holds(self) {
+            assert!(clock::now().time.since(start.time) < PATIENCE, "not so within {PATIENCE:?}: {what}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Invariants 1 and 2, by the vendor's record.
+    pub fn assert_calls_kept_apart(&self) {
+        let counters = self.vendor().vendor().record().counters();
+        assert_eq!(counters.all.max_in_flight, 1, "two calls at once");
+        for (order, tally) in &counters.orders {
+            let early = tally.smallest_gap_ms.filter(|gap| u128::from(*gap) < INTERVAL.as_millis());
+            assert_eq!(early, None, "order {order} was polled again after so many ms: {tally:?}");
+        }
+    }
+
+    pub fn calls_in_flight(&self) -> u32 {
+        self.vendor().vendor().record().counters().all.in_flight
+    }
+
+    /// Calls that the vendor has seen.
+    pub fn calls(&self) -> u64 {
+        self.vendor().vendor().record().counters().all.calls
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for child in self.hosts.values_mut().filter_map(|host| host.child.as_mut()) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            for name in self.hosts.keys() {
+                let log = self.read(&format!("{name}/log"));
+                let lines: Vec<&str> = log.lines().filter(|line| !line.contains(" TRACE ")).collect();
+                eprintln!("{name}:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+            }
+        }
+    }
+}
+
+pub fn domain(order: &str) -> String {
+    format!("{order}.example.com")
+}
+
+/// A certificate that begins and ends later than the one before.
+pub fn newer(count: u32) -> CertificateSpec {
+    let (hour, day) = (3600, 24 * 3600);
+    let begin = clock::now().unix() / hour * hour - 60 * day + i64::from(count) * hour;
+    CertificateSpec {
+        not_before: Some(begin),
+        not_after: Some(begin + 150 * day),
+        ..CertificateSpec::default()
+    }
+}
