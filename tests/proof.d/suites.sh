@@ -42,6 +42,8 @@ suite fleet-kill "kill -9 of the collector that leads: no two calls at once, non
     tests fleet::kill::
 suite fleet-lie "a store that lies to a host: nothing is installed that the host's own checks refuse" \
     tests fleet::lie::
+suite fleet-wave "a generation spreads in waves: whoever fails holds it, whoever leads next goes on with it" \
+    tests fleet::wave::
 suite network "a network that does its worst: no order lost, no account closed, nobody polled early" \
     tests network::
 suite fuzz "no input makes the program panic, hang or eat memory" \

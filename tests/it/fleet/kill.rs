@@ -64,7 +64,7 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
     for name in COLLECTORS {
         fleet.collector(name, "");
     }
-    fleet.follower("f", "");
+    fleet.follower("f");
     let (mut leader, mut term) = fleet.next_leader(0);
     let (mut took, mut members, mut in_flight) = (Vec::new(), 0, 0);
     for round in 0..kills {

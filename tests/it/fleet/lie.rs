@@ -92,7 +92,7 @@ impl Liar {
         let authorities = [first.chain.intermediate.as_ref().unwrap()];
         let chain = authorities.map(|link| certificate(&link.der)).to_vec();
         let good = Bundle { leaf: certificate(&first.der), chain };
-        fleet.follower(HOST, "");
+        fleet.follower(HOST);
         let dice = Dice(seed);
         let mut liar =
             Liar { fleet, dice, before: good.clone(), good, highest: 0, told: 0, marks: 0, goods: 0 };

@@ -7,6 +7,7 @@
 
 mod kill;
 mod lie;
+mod wave;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -81,7 +82,6 @@ impl Fleet {
             orders: orders.iter().map(ToString::to_string).collect(),
             issued: 0,
         };
-        fleet.write("key.pem", &fleet.key.serialize_pem());
         fleet.write("ca.pem", fleet.vendor().ca_pem());
         fleet.write("password", PASSWORD);
         let authorities = fleet.vendor().vendor().authorities();
@@ -144,14 +144,16 @@ impl Fleet {
             self.vendor().base_url(),
         );
         self.host(name, &text);
+        self.begin(name);
     }
 
-    /// Writes a follower's configuration and starts it. Its hook writes down each run; `more` are further tables.
-    pub fn follower(&mut self, name: &str, more: &str) {
+    /// Writes a follower's configuration and key, and starts it. Its hook writes down each run, and fails as long as there is a
+    /// file `broken`.
+    pub fn follower(&mut self, name: &str) {
         let dir = self.dir.path().display();
         let orders: String = self.orders.iter().map(|order| {
             format!(
-                "[[order]]\nname = \"{order}\"\ndomains = [\"{}\"]\nkey_file = \"{dir}/key.pem\"\nhooks = [\"log\"]\n\
+                "[[order]]\nname = \"{order}\"\ndomains = [\"{}\"]\nkey_file = \"{dir}/{name}/key.pem\"\nhooks = [\"log\"]\n\
                  [order.verify]\ntrust_anchors = \"{dir}/roots.pem\"\n",
                 domain(order)
             )
@@ -159,18 +161,19 @@ impl Fleet {
         let text = format!(
             "state_dir = \"{dir}/{name}/state\"\ninstall_dir = \"{dir}/{name}/out\"\n\
              [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
-             [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> \
-             {dir}/{name}/hooks\"]\n{more}\n{orders}",
+             [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"test ! -e {dir}/{name}/broken && \
+             echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> {dir}/{name}/hooks\"]\n{orders}",
             self.endpoints(self.cluster.size()),
         );
         self.host(name, &text);
+        self.write(&format!("{name}/key.pem"), &self.key.serialize_pem());
+        self.begin(name);
     }
 
     fn host(&mut self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name)).unwrap();
         self.write(&format!("{name}/certcollectd.toml"), text);
         self.hosts.insert(name.to_owned(), Host { child: None });
-        self.begin(name);
     }
 
     /// The binary on a host.
