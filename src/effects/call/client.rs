@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, Proxy, Url, redirect, retry};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -192,16 +193,18 @@ pub fn obstacle(account: &Account, calls: &Calls) -> Option<Failure> {
 }
 
 /// The certificates of `ca_file`.
-pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
+pub fn anchors(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let shown = path.display();
     let wrong = |why: String| Failure::Setup(format!("ca_file {shown}: {why}"));
     let pem = read_file(path, MAX_ANCHORS_INPUT)
         .map_err(|error| wrong(access::reason(path, Wish::Read, &error).to_string()))?;
-    let roots = cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))?;
-    roots
-        .iter()
-        .map(|root| Certificate::from_der(root).map_err(|error| wrong(transport::chain(&error))))
-        .collect()
+    cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))
+}
+
+/// The certificates of `ca_file`, for the HTTP client.
+pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let wrong = |error| Failure::Setup(format!("ca_file {}: {}", path.display(), transport::chain(&error)));
+    anchors(path)?.iter().map(|root| Certificate::from_der(root).map_err(wrong)).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,6 @@ mod redact;
 mod send;
 pub(super) mod transport;
 
-pub use client::{Callers, Prepared, obstacle, roots};
+pub use client::{Callers, Prepared, anchors, obstacle, roots};
 pub use leave::Leave;
 pub use send::{MAX_BODY, MAX_HEADERS};
