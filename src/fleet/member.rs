@@ -28,11 +28,13 @@ pub fn settings(fleet: &Fleet, name: &str, most: Duration) -> StoreSettings {
     let first = stable_hash(name, "", 0) % endpoints.len().max(1) as u64;
     endpoints.rotate_left(usize::try_from(first).unwrap_or(0));
     StoreSettings {
+        kind: fleet.store,
         endpoints,
         prefix: fleet.prefix.to_string(),
         ca_file: fleet.ca_file.clone(),
         client_cert: fleet.client_cert.clone(),
         login: fleet.login.clone(),
+        makes_tables: !fleet.is_follower(),
         timeout: REQUEST.min(most),
         watch_idle: WATCH_IDLE,
     }

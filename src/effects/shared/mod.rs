@@ -9,6 +9,7 @@ mod etcd;
 
 pub mod keeper;
 pub mod ledger;
+pub mod postgres;
 pub mod publish;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd_core::config::fleet::{ClientCert, StoreLogin};
+use certcollectd_core::config::fleet::{ClientCert, StoreKind, StoreLogin};
 
 /// Maximum number of puts and deletes in one [`Commit`], and of keys in one [`Shared::get`].
 pub const MOST_ROWS: usize = 100;
@@ -24,8 +25,9 @@ pub const MOST_ROWS: usize = 100;
 /// How the store is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// `https://host:port` or `http://host:port`, at least one. The first is asked until it fails: 200 hosts
-    /// with the same order all ask the same one.
+    pub kind: StoreKind,
+    /// `https://host:port` or `http://host:port`, for PostgreSQL `postgres://host:port/database`; at least
+    /// one. The first is asked until it fails: 200 hosts with the same order all ask the same one.
     pub endpoints: Vec<String>,
     /// In front of every key, `certcollectd/main/` for instance.
     pub prefix: String,
@@ -33,6 +35,8 @@ pub struct StoreSettings {
     pub ca_file: Option<PathBuf>,
     pub client_cert: Option<ClientCert>,
     pub login: Option<StoreLogin>,
+    /// Makes what the store needs before it holds a row: tables.
+    pub makes_tables: bool,
     /// For one request to one endpoint.
     pub timeout: Duration,
     /// A watch that brings nothing for so long is lost: nothing tells a quiet store from a frozen one.
@@ -118,7 +122,8 @@ pub enum Change {
 /// What a [`Watch`] brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// In the order in which they happened. Those of one large commit may come in parts.
+    /// In the order in which they happened, but for those that another one of the same row followed: they may
+    /// be left out. Those of one large commit may come in parts.
     Changes(Vec<Change>),
     /// The end of the watch, and why: list anew, then watch from there.
     Lost(String),
@@ -144,18 +149,24 @@ pub struct Shared {
 #[derive(Debug)]
 enum Engine {
     Etcd(Arc<etcd::Etcd>),
+    Postgres(Arc<postgres::Postgres>),
 }
 
 impl Shared {
     /// Reads nothing and reaches nobody yet: the store may be away when the daemon starts.
     pub fn connect(settings: StoreSettings) -> Shared {
-        Shared { engine: Engine::Etcd(etcd::Etcd::new(settings).into()) }
+        let engine = match settings.kind {
+            StoreKind::Etcd => Engine::Etcd(etcd::Etcd::new(settings).into()),
+            StoreKind::Postgres => Engine::Postgres(postgres::Postgres::new(settings).into()),
+        };
+        Shared { engine }
     }
 
     /// All rows whose keys begin like this, linearizable and at one revision.
     pub async fn list(&self, prefix: &str) -> Result<Listing, Trouble> {
         match &self.engine {
             Engine::Etcd(etcd) => etcd.list(prefix).await,
+            Engine::Postgres(postgres) => postgres.list(prefix).await,
         }
     }
 
@@ -165,6 +176,7 @@ impl Shared {
         assert!(keys.len() <= MOST_ROWS, "{} rows are asked for at once", keys.len());
         match &self.engine {
             Engine::Etcd(etcd) => etcd.get(keys).await,
+            Engine::Postgres(postgres) => postgres.get(keys).await,
         }
     }
 
@@ -175,6 +187,7 @@ impl Shared {
         assert!(rows.max(commit.expected.len()) <= MOST_ROWS, "{rows} rows in one commit");
         match &self.engine {
             Engine::Etcd(etcd) => etcd.commit(commit).await,
+            Engine::Postgres(postgres) => postgres.commit(commit).await,
         }
     }
 
@@ -182,6 +195,7 @@ impl Shared {
     pub fn watch(&self, prefix: &str, from: Revision) -> Watch {
         let engine = match &self.engine {
             Engine::Etcd(etcd) => WatchEngine::Etcd(etcd::Watch::new(etcd.clone(), prefix, from)),
+            Engine::Postgres(postgres) => WatchEngine::Postgres(postgres::Watch::new(postgres, prefix, from)),
         };
         Watch { engine }
     }
@@ -190,6 +204,7 @@ impl Shared {
     pub async fn check(&self) -> Vec<EndpointReport> {
         match &self.engine {
             Engine::Etcd(etcd) => etcd.check().await,
+            Engine::Postgres(postgres) => postgres.check().await,
         }
     }
 }
@@ -203,6 +218,7 @@ pub struct Watch {
 #[derive(Debug)]
 enum WatchEngine {
     Etcd(etcd::Watch),
+    Postgres(postgres::Watch),
 }
 
 impl Watch {
@@ -211,6 +227,7 @@ impl Watch {
     pub async fn next(&mut self) -> News {
         match &mut self.engine {
             WatchEngine::Etcd(watch) => watch.next().await,
+            WatchEngine::Postgres(watch) => watch.next().await,
         }
     }
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use certcollectd::effects::shared::{Shared, StoreSettings};
 use certcollectd_core::config::SecretSource;
-use certcollectd_core::config::fleet::StoreLogin;
+use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A condition that does not come true within this has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
-const LOOK: Duration = Duration::from_millis(10);
+pub const LOOK: Duration = Duration::from_millis(10);
 
 pub const PREFIX: &str = "certcollectd/main/";
 /// Searched for in messages.
@@ -164,11 +164,13 @@ impl Cluster {
     /// All its endpoints, a short timeout, no log-in.
     pub fn settings(&self) -> StoreSettings {
         StoreSettings {
+            kind: StoreKind::Etcd,
             endpoints: self.members.iter().map(|member| member.client.clone()).collect(),
             prefix: PREFIX.into(),
             ca_file: None,
             client_cert: None,
             login: None,
+            makes_tables: true,
             timeout: Duration::from_secs(5),
             watch_idle: Duration::from_secs(60),
         }
@@ -232,7 +234,7 @@ impl Drop for Frozen {
 
 /// A port on which nobody listens. None of those that the kernel gives to connections: it must be free again
 /// when a member is restarted.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let port = 10_000 + (37 * std::process::id() + NEXT.fetch_add(1, Relaxed)) % 20_000;

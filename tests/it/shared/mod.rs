@@ -1,12 +1,15 @@
-//! A store that several hosts share, with members of a real etcd.
+//! A store that several hosts share, with members of a real etcd and servers of a real PostgreSQL.
 
 mod access;
+mod alike;
 mod fleet;
 mod ledger;
 pub mod member;
 mod moving;
+mod postgres;
 mod proxy;
 mod rows;
+mod server;
 mod watch;
 
 use certcollectd::effects::shared::{Commit, Compare, Row, Trouble};

@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use certcollectd::effects::shared::{Commit, Committed, MOST_ROWS, Row, Shared, StoreSettings, Trouble};
+use certcollectd_core::config::fleet::StoreKind;
 
 use super::member::{Cluster, block_on};
 use super::proxy::{Answers, Proxy, foreign};
-use super::{expect, is_away, put, row, swap, text};
+use super::{is_away, put, row, swap, text};
 
 #[test]
 fn all_pages_of_a_listing_are_of_one_moment() {
@@ -67,33 +68,11 @@ fn a_listing_of_large_rows_takes_smaller_pages() {
 }
 
 #[test]
-fn a_commit_is_done_if_all_is_as_expected() {
+fn the_prefix_is_in_front_of_each_key() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     let shared = cluster.connect();
-    block_on(async {
-        assert_eq!(shared.commit(&swap("term", None, "1")).await, Committed::Done);
-        assert_eq!(shared.commit(&swap("term", None, "2")).await, Committed::Fenced);
-        assert_eq!(shared.commit(&swap("term", Some("2"), "3")).await, Committed::Fenced);
-        assert_eq!(
-            shared.commit(&swap("none", Some(""), "1")).await,
-            Committed::Fenced,
-            "absent is not empty"
-        );
-        let fenced = |term: &str| Commit {
-            expected: vec![expect("term", Some(term)), expect("c", None)],
-            puts: vec![row("a", "1"), row("b", "")],
-            deletes: vec!["term".into()],
-        };
-        assert_eq!(shared.commit(&fenced("0")).await, Committed::Fenced);
-        assert_eq!(text(&shared.get(&["term"]).await.unwrap()[0]), Some("1"), "nothing of it happened");
-        assert_eq!(shared.commit(&fenced("1")).await, Committed::Done);
-        let found = shared.get(&["b", "term", "a", "c"]).await.unwrap();
-        assert_eq!(found.iter().map(text).collect::<Vec<_>>(), [Some(""), None, Some("1"), None]);
-        assert_eq!(shared.commit(&swap("b", Some(""), "x")).await, Committed::Done, "empty is not absent");
-        assert_eq!(shared.commit(&swap("b", Some("x"), "x")).await, Committed::Done);
-    });
-    let raw = cluster.ctl(&["get", "certcollectd/main/b", "--print-value-only"]);
-    assert_eq!(raw.trim(), "x", "the prefix is in front of it");
+    assert_eq!(block_on(shared.commit(&put("b", "x"))), Committed::Done);
+    assert_eq!(cluster.ctl(&["get", "certcollectd/main/b", "--print-value-only"]).trim(), "x");
 }
 
 #[test]
@@ -224,11 +203,13 @@ fn what_is_no_store_is_not_taken_for_an_empty_one() {
     ] {
         let endpoints = vec![foreign(status, body)];
         let settings = StoreSettings {
+            kind: StoreKind::Etcd,
             endpoints,
             prefix: "x/".into(),
             ca_file: None,
             client_cert: None,
             login: None,
+            makes_tables: true,
             timeout: Duration::from_secs(5),
             watch_idle: Duration::from_secs(60),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use certcollectd::effects::shared::{
     Change, Commit, Committed, News, Revision, Shared, StoreSettings, Watch,
 };
+use certcollectd_core::config::fleet::StoreKind;
 use tokio::time::timeout;
 
 use super::member::{Cluster, block_on};
@@ -203,11 +204,13 @@ fn what_is_no_watch_ends_it() {
         ("404 Not Found", "Not Found"),
     ] {
         let settings = StoreSettings {
+            kind: StoreKind::Etcd,
             endpoints: vec![foreign(status, body)],
             prefix: "x/".into(),
             ca_file: None,
             client_cert: None,
             login: None,
+            makes_tables: true,
             timeout: Duration::from_secs(5),
             watch_idle: Duration::from_secs(60),
         };

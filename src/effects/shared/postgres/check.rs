@@ -1,0 +1,88 @@
+//! Each endpoint by itself: version, log-in, rights, and whether what it confirms survives it.
+
+use futures_util::future::join_all;
+
+use super::session::Failure;
+use super::{FIRST, Postgres, sql};
+use crate::effects::shared::EndpointReport;
+use certcollectd_core::api::Untrusted;
+
+/// Version as text and number, standby or not, then the settings and whether one standby is there.
+const ABOUT: &str = "SELECT current_setting('server_version'), current_setting('server_version_num'), \
+     pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_standby_names') = '', \
+     EXISTS (SELECT FROM pg_stat_replication)";
+
+/// What a server says of itself.
+struct About {
+    version: Untrusted,
+    number: u32,
+    is_standby: bool,
+    syncs: bool,
+    waits_for_nobody: bool,
+    has_standby: bool,
+}
+
+impl Postgres {
+    pub(in crate::effects::shared) async fn check(&self) -> Vec<EndpointReport> {
+        let mut reports = join_all((0..self.settings.endpoints.len()).map(|at| self.report(at))).await;
+        let takes_writes = reports.iter().any(|(_, is_writable)| *is_writable);
+        if !takes_writes && let Some((report, _)) = reports.iter_mut().find(|(one, _)| one.version.is_some())
+        {
+            report.problems.push("no endpoint takes writes: those that answer are standbys".into());
+        }
+        reports.into_iter().map(|(report, _)| report).collect()
+    }
+
+    /// And whether it takes writes.
+    async fn report(&self, at: usize) -> (EndpointReport, bool) {
+        let (version, problems, is_writable) = match self.about(at).await {
+            Ok(about) => {
+                let problems = self.problems(at, &about).await;
+                (Some(about.version.to_string()), problems, !about.is_standby)
+            }
+            Err(failure) => (None, vec![self.trouble(at, &failure).to_string()], false),
+        };
+        (EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems }, is_writable)
+    }
+
+    async fn about(&self, at: usize) -> Result<About, Failure> {
+        let session = self.session(at).await?;
+        let answers = session.ask_briefly(ABOUT).await?;
+        self.give_back(at, session);
+        let row = answers.first().and_then(|rows| rows.first()).ok_or(Failure::Foreign)?;
+        let text = |at| row.get(at).ok_or(Failure::Foreign);
+        Ok(About {
+            version: Untrusted::new(text(0)?),
+            number: text(1)?.parse().map_err(|_| Failure::Foreign)?,
+            is_standby: text(2)? == "t",
+            syncs: text(3)? == "on",
+            waits_for_nobody: text(4)? == "t",
+            has_standby: text(5)? == "t",
+        })
+    }
+
+    async fn problems(&self, at: usize, about: &About) -> Vec<String> {
+        let who = self.name(at);
+        let mut problems = Vec::new();
+        if about.number < FIRST {
+            problems.push(format!("{who} has version {}; upgrade it to 15 or later", about.version));
+        }
+        if !about.syncs {
+            problems.push(format!("{who} has fsync = off: what it confirms may get lost; turn it on there"));
+        }
+        if about.is_standby {
+            return problems;
+        }
+        if about.has_standby && about.waits_for_nobody {
+            problems.push(format!(
+                "{who} has asynchronous standbys: one that takes over lacks what was written last; set \
+                 synchronous_standby_names there"
+            ));
+        }
+        let sql = sql::get(&self.settings.prefix, &["meta"], self.settings.timeout);
+        if let Err(failure) = self.read_at(at, &sql).await {
+            problems.push(self.trouble(at, &failure).to_string());
+        }
+        problems
+    }
+}

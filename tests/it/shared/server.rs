@@ -1,0 +1,230 @@
+//! Servers of a real PostgreSQL, from the distribution's package.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use certcollectd::effects::shared::{Shared, StoreSettings};
+use certcollectd_core::config::SecretSource;
+use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
+use nix::unistd::{Uid, User};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::member::{LOOK, PASSWORD, PATIENCE, PREFIX, free_port};
+
+/// Who may connect: the superuser and `certcollectd`, who owns the database, without a password.
+const ACCESS: &str = "local all all trust\n\
+    host replication postgres 127.0.0.1/32 trust\n\
+    host all postgres,certcollectd 127.0.0.1/32 trust\n\
+    host all all 127.0.0.1/32 scram-sha-256\n";
+
+/// A server in a directory of its own. Ended when it is dropped.
+pub struct Server {
+    dir: tempfile::TempDir,
+    programs: PathBuf,
+    port: u16,
+    more: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// With these settings besides; `None`, and a word about it, where PostgreSQL is not installed.
+    pub fn start(more: &[&str]) -> Option<Server> {
+        let mut server = Server::prepare(more)?;
+        let data = server.data();
+        server.run("initdb", &["--no-sync", "-U", "postgres", "-A", "trust", "-D", data.to_str().unwrap()]);
+        fs::write(data.join("pg_hba.conf"), ACCESS).unwrap();
+        server.start_again();
+        server.psql("postgres", "CREATE ROLE certcollectd LOGIN");
+        server.psql("postgres", "CREATE DATABASE fleet OWNER certcollectd");
+        Some(server)
+    }
+
+    fn prepare(more: &[&str]) -> Option<Server> {
+        let Some(programs) = programs() else {
+            eprintln!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        if let Some(user) = other_user() {
+            chown(dir.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+        let more = more.iter().map(ToString::to_string).collect();
+        Some(Server { dir, programs, port: free_port(), more, child: None })
+    }
+
+    /// A standby of this one, which calls itself `standby`.
+    pub fn standby(&self) -> Server {
+        let mut standby = Server::prepare(&[]).unwrap();
+        let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", self.port);
+        let data = standby.data();
+        standby.run("pg_basebackup", &["-D", data.to_str().unwrap(), "-R", "-c", "fast", "-d", &from]);
+        standby.start_again();
+        standby
+    }
+
+    pub fn start_again(&mut self) {
+        let log = File::options().append(true).create(true).open(self.dir.path().join("log")).unwrap();
+        let mut command = self.command("postgres");
+        command
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port.to_string()])
+            .arg("-k")
+            .arg(self.dir.path());
+        command.args(["-c", "listen_addresses=127.0.0.1"]);
+        for setting in &self.more {
+            command.args(["-c", setting]);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+        self.wait_until("it takes connections", |server| {
+            let child = server.child.as_mut().unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "PostgreSQL ended: {}", server.log());
+            let mut command = server.command("pg_isready");
+            command.arg("-q").arg("-h").arg(server.dir.path()).args(["-p", &server.port.to_string()]);
+            command.status().unwrap().success()
+        });
+    }
+
+    /// Looks until it is so.
+    pub fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&mut Server) -> bool) {
+        for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+            if is_so(self) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{what}: never; {}", self.log());
+    }
+
+    /// Ends it at once, and all its connections.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            kill_process(Pid::from_child(&child), Signal::QUIT).unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Becomes a primary.
+    pub fn promote(&self) {
+        self.psql("postgres", "SELECT pg_promote()");
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn endpoint(&self) -> String {
+        endpoint(&self.address())
+    }
+
+    /// As the owner of the database.
+    pub fn settings(&self) -> StoreSettings {
+        StoreSettings {
+            kind: StoreKind::Postgres,
+            endpoints: vec![self.endpoint()],
+            prefix: PREFIX.into(),
+            ca_file: None,
+            client_cert: None,
+            login: None,
+            makes_tables: true,
+            timeout: Duration::from_secs(5),
+            watch_idle: Duration::from_secs(60),
+        }
+    }
+
+    pub fn connect(&self) -> Shared {
+        Shared::connect(self.settings())
+    }
+
+    /// A user with [`PASSWORD`], and the settings to log in as it.
+    pub fn add_user(&self, user: &str) -> StoreSettings {
+        self.psql("fleet", &format!("CREATE ROLE \"{user}\" LOGIN PASSWORD '{PASSWORD}'"));
+        self.as_user(user, PASSWORD)
+    }
+
+    pub fn as_user(&self, user: &str, password: &str) -> StoreSettings {
+        let path = self.dir.path().join(format!("password-{}", password.len()));
+        fs::write(&path, password).unwrap();
+        let login = StoreLogin { user: user.into(), password: SecretSource::File(path) };
+        StoreSettings { login: Some(login), makes_tables: false, ..self.settings() }
+    }
+
+    /// As the superuser.
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let mut command = self.command("psql");
+        command.arg("-h").arg(self.dir.path()).args(["-p", &self.port.to_string(), "-U", "postgres"]);
+        command.args(["-v", "ON_ERROR_STOP=1", "-qAt", "-d", database, "-c", sql]).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Files that the server reads: its certificate and key.
+    pub fn give(&self, file: &Path) {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(user) = other_user() {
+            chown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let output = self.command(program).args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let program = self.programs.join(program);
+        let mut command = match other_user() {
+            None => Command::new(program),
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                let [uid, gid] = [user.uid.as_raw(), user.gid.as_raw()].map(|id| id.to_string());
+                command.args(["--reuid", &uid, "--regid", &gid, "--clear-groups"]).arg(program);
+                command
+            }
+        };
+        command.current_dir(self.dir.path()).env("LC_ALL", "C");
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Of the database.
+pub fn endpoint(address: &str) -> String {
+    format!("postgres://{address}/fleet")
+}
+
+/// PostgreSQL does not run as root.
+fn other_user() -> Option<User> {
+    Uid::effective().is_root().then(|| User::from_name("postgres").unwrap().expect("the package makes it"))
+}
+
+/// Where the newest version's programs are.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let number =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()).unwrap_or(0);
+    let newest = versions.map(|entry| entry.unwrap().path()).max_by_key(number)?;
+    Some(newest.join("bin")).filter(|bin| bin.join("postgres").exists())
+}
