@@ -97,7 +97,7 @@ impl Collector {
         let highest = number(store, member::HIGHEST).map_err(|error| error.to_string())?;
         let process = random_name().into();
         let lease = Lease::new(Candidate { host: name.clone(), process }, limits, highest);
-        let shared = Rc::new(member::connect(fleet, &name, settings.beat / 4));
+        let shared = Rc::new(member::connect(fleet, &name, settings.lease / 8));
         let (standing, seen) = watch::channel(Standing::default());
         let (requests, asked) = mpsc::channel(REQUESTS);
         let leave = Leave::until(Time::MIN);

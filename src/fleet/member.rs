@@ -16,7 +16,7 @@ pub const FLEET: &str = "fleet-id";
 pub const HIGHEST: &str = "fleet-highest-term";
 /// Under this name it keeps the term in which it was written last as the leader's mirror: from then on it is the fleet's.
 pub const MIRRORED: &str = "fleet-mirrored-term";
-/// One request to one endpoint, at most: several fit between two beats.
+/// One request to one endpoint, at most: several fit into a lease.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is lost; all rows are listed before that.
 const WATCH_IDLE: Duration = Duration::from_secs(90);
