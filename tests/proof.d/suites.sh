@@ -40,6 +40,10 @@ suite lease "whatever is lost, late, killed or stands still: no two collectors c
     tests lease::
 suite fleet-kill "kill -9 of the collector that leads: no two calls at once, none early, no certificate lost, another one leads" \
     tests fleet::kill::
+suite fleet-stop "a leader that stands still past its lease, or between its last look and the write, calls nobody afterwards" \
+    tests fleet::stop::
+suite fleet-cut "cut off from the store or the vendor, or with a store that answers nobody: no call after the lease" \
+    tests fleet::cut::
 suite fleet-lie "a store that lies to a host: nothing is installed that the host's own checks refuse" \
     tests fleet::lie::
 suite fleet-wave "a generation spreads in waves: whoever fails holds it, whoever leads next goes on with it" \

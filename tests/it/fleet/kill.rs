@@ -8,10 +8,11 @@ use certcollectd::sources::clock;
 use certcollectd_core::cert::Fingerprint;
 use certcollectd_core::fleet::published::Publication;
 
-use super::{Fleet, LEASE};
+use super::{Fleet, LEASE, LOGIN};
 use crate::proof::{figure, number};
+use crate::setting::said;
 use crate::simulation::Dice;
-use certcollectd_sandbox::{Fault, FaultSpec};
+use certcollectd_sandbox::{AccountSpec, Fault, FaultSpec};
 
 const ORDERS: [&str; 3] = ["www", "mail", "shop"];
 const COLLECTORS: [&str; 3] = ["a", "b", "c"];
@@ -68,8 +69,7 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
     let (mut leader, mut term) = fleet.next_leader(0);
     let (mut took, mut members, mut in_flight) = (Vec::new(), 0, 0);
     for round in 0..kills {
-        let calls = fleet.calls();
-        fleet.until("the new leader calls", |fleet| fleet.calls() > calls);
+        fleet.next_call();
         // Right after a call has come in, or whenever: before one, after its answer, between the rows that follow from it.
         if round % 2 == 0 {
             fleet.until("a call is in flight", |fleet| fleet.calls_in_flight() > 0);
@@ -109,4 +109,36 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
         middle.as_secs_f64() / LEASE.as_secs_f64(),
         took[took.len() - 1].as_secs_f64() / LEASE.as_secs_f64(),
     ));
+}
+
+/// Invariant 5. The next leader has another password, and does not try it: each of many hosts with an old file would.
+#[test]
+fn a_refused_log_in_is_the_last_one_whoever_leads() {
+    let Some(mut fleet) = Fleet::start(1, &["www"]) else { return };
+    fleet.vendor().vendor().accounts.put(AccountSpec::new(LOGIN, "new")).unwrap();
+    let refused = |fleet: &Fleet| fleet.vendor().vendor().record().counters().all.logins_refused;
+    let is_closed = |fleet: &Fleet, host: &str| {
+        let output = fleet.command(host, &["status", "--json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        status["accounts"][0]["state"] == "closed"
+    };
+    for name in ["a", "b"] {
+        fleet.collector(name, "");
+    }
+    let (leader, term) = fleet.next_leader(0);
+    let other = if leader == "a" { "b" } else { "a" };
+    fleet.write(&format!("{other}/password"), "older");
+    fleet.until("the account is closed", |fleet| is_closed(fleet, &leader));
+    fleet.kill(&leader);
+    assert_eq!(fleet.next_leader(term).0, other);
+    fleet.until("the next leader knows it", |fleet| is_closed(fleet, other));
+    let (code, text) = said(&fleet.command(other, &["poll", "www"]).output().unwrap());
+    assert_ne!(code, 0, "{text}");
+    assert_eq!(refused(&fleet), 1, "{text}");
+    fleet.write(&format!("{other}/password"), "new");
+    fleet.until("a changed password is tried", |fleet| fleet.is_published(0));
+    assert_eq!(refused(&fleet), 1);
+    figure(
+        "1 refused log-in, a leader killed after it, and 0 log-ins of the next one before its password changed",
+    );
 }

@@ -5,9 +5,12 @@
 //! nobody tries again, whoever leads; 6 nothing is installed that a host's own checks refuse; 7 somebody leads again after the
 //! lease; 9 no more hosts on an unproven generation than its wave has.
 
+mod cut;
 mod kill;
 mod lie;
+mod stop;
 mod wave;
+mod way;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,6 +28,7 @@ use certcollectd_sandbox::{
     AccountSpec, CertificateSpec, Handle, Options, OrderSpec, Product, Running, Sandbox, Scenario,
 };
 use rcgen::KeyPair;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
 use crate::shared::member::Cluster;
@@ -83,7 +87,6 @@ impl Fleet {
             issued: 0,
         };
         fleet.write("ca.pem", fleet.vendor().ca_pem());
-        fleet.write("password", PASSWORD);
         let authorities = fleet.vendor().vendor().authorities();
         fleet.write("roots.pem", &(authorities.root + &authorities.legacy_root));
         for (number, order) in orders.iter().enumerate() {
@@ -114,13 +117,20 @@ impl Fleet {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    fn endpoints(&self, members: usize) -> String {
-        let all: Vec<String> = (0..members).map(|at| format!("\"{}\"", self.cluster.endpoint(at))).collect();
-        all.join(", ")
+    fn endpoints(&self) -> String {
+        let quoted = |at| format!("\"{}\"", self.cluster.endpoint(at));
+        (0..self.cluster.size()).map(quoted).collect::<Vec<_>>().join(", ")
     }
 
     /// Writes a collector's configuration and starts it; `more` are further keys of `[fleet]`.
     pub fn collector(&mut self, name: &str, more: &str) {
+        let (endpoints, vendor) = (self.endpoints(), self.vendor().base_url());
+        self.collector_at(name, more, &endpoints, &vendor);
+        self.begin(name);
+    }
+
+    /// Writes the configuration of a collector that reaches the store and the vendor in these ways.
+    fn collector_at(&mut self, name: &str, more: &str, endpoints: &str, vendor: &str) {
         let dir = self.dir.path().display();
         let orders: String = self.orders.iter().enumerate().map(|(number, order)| {
             format!(
@@ -130,21 +140,18 @@ impl Fleet {
             )
         }).collect();
         let text = format!(
-            "state_dir = \"{dir}/{name}/state\"\n[polling]\ninterval = \"{}ms\"\nmax_interval = \"1s\"\n\
-             guard_interval = \"{}ms\"\ncall_gap = \"50ms\"\nrequest_timeout = \"1s\"\nsettle = \"1s\"\n\
-             [fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
-             lease = \"{}s\"\nbeat = \"{}s\"\nmargin = \"200ms\"\n{more}\n\
-             [[account]]\nname = \"main\"\nlogin_name = \"{LOGIN}\"\npassword = {{ file = \"{dir}/password\" }}\n\
-             base_url = \"{}\"\nca_file = \"{dir}/ca.pem\"\n{orders}",
-            INTERVAL.as_millis(),
-            INTERVAL.as_millis(),
-            self.endpoints(self.cluster.size()),
+            "state_dir = \"{dir}/{name}/state\"\n[polling]\ninterval = \"{interval}ms\"\nmax_interval = \"1s\"\n\
+             guard_interval = \"{interval}ms\"\ncall_gap = \"50ms\"\nrequest_timeout = \"1s\"\nsettle = \"1s\"\n\
+             [fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\n\
+             endpoints = [{endpoints}]\nlease = \"{}s\"\nbeat = \"{}s\"\nmargin = \"200ms\"\n{more}\n\
+             [[account]]\nname = \"main\"\nlogin_name = \"{LOGIN}\"\npassword = {{ file = \"{dir}/{name}/password\" }}\n\
+             base_url = \"{vendor}\"\nca_file = \"{dir}/ca.pem\"\n{orders}",
             LEASE.as_secs(),
             BEAT.as_secs(),
-            self.vendor().base_url(),
+            interval = INTERVAL.as_millis(),
         );
         self.host(name, &text);
-        self.begin(name);
+        self.write(&format!("{name}/password"), PASSWORD);
     }
 
     /// Writes a follower's configuration and key, and starts it. Its hook writes down each run, and fails as long as there is a
@@ -163,7 +170,7 @@ impl Fleet {
              [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
              [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"test ! -e {dir}/{name}/broken && \
              echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> {dir}/{name}/hooks\"]\n{orders}",
-            self.endpoints(self.cluster.size()),
+            self.endpoints(),
         );
         self.host(name, &text);
         self.write(&format!("{name}/key.pem"), &self.key.serialize_pem());
@@ -199,6 +206,22 @@ impl Fleet {
         let child = command.stderr(log).spawn().unwrap();
         let host = self.hosts.get_mut(name).expect("it was made");
         host.child = Some(child);
+    }
+
+    pub fn signal(&self, name: &str, signal: Signal) {
+        let child = self.hosts[name].child.as_ref().expect("it was begun");
+        kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// How often a host has led until its term was over.
+    pub fn times_deposed(&self, name: &str) -> usize {
+        self.read(&format!("{name}/log")).matches(" leads no more").count()
+    }
+
+    /// Waits for one more call at the vendor.
+    pub fn next_call(&mut self) {
+        let calls = self.calls();
+        self.until("another call", |fleet| fleet.calls() > calls);
     }
 
     /// How a host's daemon has ended, if it has.
@@ -269,14 +292,20 @@ impl Fleet {
         self.vendor().certificate_pem(&order.to_string())
     }
 
+    /// What is published of an order is the vendor's newest certificate.
+    pub fn is_published(&self, order: usize) -> bool {
+        let published = self.publication(&self.orders[order]);
+        published.is_some_and(|it| Some(it.leaf.to_pem()) == self.newest(order))
+    }
+
     /// What a host has installed of an order is the vendor's newest certificate, and it has said so.
     pub fn is_up_to_date(&self, host: &str, order: usize) -> bool {
         let shown = self.read(&format!("{host}/out/{}/cert.pem", self.orders[order]));
         Some(shown) == self.newest(order)
     }
 
-    /// Waits until something holds. A host whose daemon has ended by itself has failed.
-    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&Fleet) -> bool) {
+    /// Waits until something holds.
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Fleet) -> bool) {
         let start = clock::now();
         while !holds(self) {
             assert!(clock::now().time.since(start.time) < PATIENCE, "not so within {PATIENCE:?}: {what}");
