@@ -161,10 +161,7 @@ impl Postgres {
             let failure = loop {
                 tries += 1;
                 match self.commit_at(at, commit).await {
-                    Ok(committed) => {
-                        self.first.store(at, Relaxed);
-                        return committed;
-                    }
+                    Ok(committed) => return committed,
                     Err(Failure::Said(said)) if said.is_in_the_way() && tries < TRIES => {}
                     Err(Failure::Said(said))
                         if said.is_missing() && self.settings.makes_tables && tries < TRIES =>
@@ -192,6 +189,7 @@ impl Postgres {
         match self.hold(at, &session, commit).await? {
             Held::Expected => {}
             Held::Otherwise => {
+                self.first.store(at, Relaxed);
                 if session.ask_briefly("ROLLBACK").await.is_ok() {
                     self.give_back(at, session);
                 }
@@ -203,6 +201,7 @@ impl Postgres {
         let warnings = session.warnings();
         let failure = match outcome {
             Ok(_) if warnings.is_empty() => {
+                self.first.store(at, Relaxed);
                 self.give_back(at, session);
                 return Ok(Committed::Done);
             }
