@@ -149,7 +149,7 @@ fn a_sound_endpoint_and_one_that_is_away() {
 }
 
 /// A certificate and its key for loopback as PEM files; with a CN only if one is given.
-fn certificate(dir: &Path, file: &str, cn: Option<&str>) -> ClientCert {
+pub(super) fn certificate(dir: &Path, file: &str, cn: Option<&str>) -> ClientCert {
     let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     params.distinguished_name = DistinguishedName::new();
     if let Some(cn) = cn {

@@ -154,7 +154,8 @@ impl Server {
 
     /// A user with [`PASSWORD`], and the settings to log in as it.
     pub fn add_user(&self, user: &str) -> StoreSettings {
-        self.psql("fleet", &format!("CREATE ROLE \"{user}\" LOGIN PASSWORD '{PASSWORD}'"));
+        let name = user.replace('"', "\"\"");
+        self.psql("fleet", &format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{PASSWORD}'"));
         self.as_user(user, PASSWORD)
     }
 
@@ -173,6 +174,11 @@ impl Server {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Who else may connect than by its own socket, in the form of `pg_hba.conf`.
+    pub fn only(&self, lines: &str) {
+        fs::write(self.data().join("pg_hba.conf"), format!("local all all trust\n{lines}")).unwrap();
     }
 
     /// Files that the server reads: its certificate and key.
