@@ -394,11 +394,17 @@ impl Follower {
         }
         let highest = offered.and_then(|offered| offered.highest);
         if !is_news(highest, generation) {
+            let there = record.and_then(|record| Some((record, record.installed.as_ref()?.fingerprint)));
+            let there = there.map(|(record, leaf)| progress::of(entry, record, leaf));
             let why = format!(
                 "order {name}: generation {generation} is published, and generation {} was installed here: an older one is not \
                  taken. If the store was restored from a copy, the next issued certificate has a higher one",
                 highest.unwrap_or_default()
             );
+            // The leader counts on from what hosts report, whatever the store has lost.
+            if let (Some(highest), Some((state, reason))) = (highest, there) {
+                self.report(name, highest, state, reason).await;
+            }
             return self.complain(name, Some(why)).await;
         }
         self.complain(name, None).await;
