@@ -9,12 +9,13 @@ mod cut;
 mod kill;
 mod lie;
 mod stop;
+mod store;
 mod wave;
 mod way;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -67,7 +68,12 @@ struct Host {
 impl Fleet {
     /// So many members of etcd, and no host yet; `None`, and a word about it, where etcd is not installed.
     pub fn start(members: usize, orders: &[&str]) -> Option<Fleet> {
-        let Some(cluster) = Cluster::start(members, &[]) else {
+        Fleet::with(members, &[], orders)
+    }
+
+    /// The same; the members of etcd have these arguments besides.
+    fn with(members: usize, more: &[&str], orders: &[&str]) -> Option<Fleet> {
+        let Some(cluster) = Cluster::start(members, more) else {
             println!("PROOF-SKIP etcd is not installed");
             return None;
         };
@@ -239,7 +245,13 @@ impl Fleet {
 
     /// kill -9 of a member of the store, and its start; it takes requests then.
     pub fn restart_member(&mut self, at: usize) {
-        self.runtime.block_on(self.cluster.restart(at));
+        self.cluster.kill(at);
+        self.runtime.block_on(self.cluster.start_again(at));
+    }
+
+    /// The store's only member goes on from a snapshot.
+    pub fn restore(&mut self, snapshot: &Path) {
+        self.runtime.block_on(self.cluster.restore(snapshot));
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

@@ -135,6 +135,24 @@ impl Cluster {
         self.ready(at).await;
     }
 
+    /// Has the only member go on from a snapshot.
+    pub async fn restore(&mut self, snapshot: &Path) {
+        self.kill(0);
+        let member = &self.members[0];
+        let value = |name: &str| {
+            let at = member.arguments.iter().position(|argument| argument == name).unwrap();
+            &*member.arguments[at + 1]
+        };
+        std::fs::remove_dir_all(value("--data-dir")).unwrap();
+        let (snapshot, names) = (snapshot.to_str().unwrap(), ["--name", "--data-dir", "--initial-cluster"]);
+        let mut arguments = vec!["snapshot", "restore", snapshot];
+        for name in names.into_iter().chain(["--initial-advertise-peer-urls"]) {
+            arguments.extend([name, value(name)]);
+        }
+        self.ctl(&arguments);
+        self.start_again(0).await;
+    }
+
     pub fn kill(&mut self, at: usize) {
         let mut child = self.members[at].child.take().unwrap();
         child.kill().unwrap();

@@ -1,0 +1,141 @@
+//! A store that lies still, is full, or goes back to a copy of before.
+
+use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};
+use certcollectd_core::fleet::report::State;
+use certcollectd_sandbox::{Fault, FaultSpec};
+use serde_json::Value;
+
+use super::Fleet;
+use crate::proof::{figure, number};
+use crate::setting::said;
+
+const HOST: &str = "f";
+const ORDER: &str = "www";
+
+/// The host has what is published, which is the vendor's newest, and has said so.
+fn is_settled(fleet: &Fleet) -> bool {
+    let published = fleet.publication(ORDER).map(|it| it.generation);
+    let report = fleet.report(HOST, ORDER).filter(|report| report.state == State::Done);
+    fleet.is_published(0) && fleet.is_up_to_date(HOST, 0) && report.map(|it| it.generation) == published
+}
+
+/// A collector's log says so.
+fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
+    fleet.read(&format!("{host}/log")).contains(what)
+}
+
+#[test]
+fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it() {
+    let Some(mut fleet) = Fleet::start(1, &[ORDER]) else { return };
+    for name in ["a", "b"] {
+        fleet.collector(name, "");
+    }
+    fleet.follower(HOST);
+    let (leader, _) = fleet.next_leader(0);
+    let other = if leader == "a" { "b" } else { "a" };
+    fleet.until("the first is installed", |fleet| is_settled(fleet));
+    let copy = fleet.path("copy");
+    fleet.cluster.ctl(&["snapshot", "save", copy.to_str().unwrap()]);
+    // More than one generation is lost: counting on from the copy would not be enough.
+    for _ in 0..2 {
+        fleet.issue(0);
+        fleet.until("the next is installed", |fleet| is_settled(fleet));
+    }
+    let lost = fleet.publication(ORDER).unwrap().generation;
+    // The next leader has never known the generations that are lost.
+    fleet.kill(&leader);
+    fleet.restore(&copy);
+    let (_, term) = fleet.next_leader(0);
+    fleet
+        .until("it says that the store went back", |fleet| says(fleet, other, "the fleet's store went back"));
+    fleet.until("the host says what it has", |fleet| {
+        fleet.report(HOST, ORDER).is_some_and(|report| report.generation == lost)
+    });
+    assert_eq!(fleet.leader().map(|(_, term)| term), Some(term));
+    let (code, text) = said(&fleet.command(other, &["fleet", "accept-restore"]).output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(fleet.next_leader(term).0, other);
+    fleet.issue(0);
+    fleet.until("the newest is installed", |fleet| is_settled(fleet));
+    fleet.assert_calls_kept_apart();
+    let generation = fleet.publication(ORDER).unwrap().generation;
+    assert!(generation > lost, "{generation} after {lost}");
+    figure(&format!(
+        "a store put back from a copy, 2 generations lost: nobody led before accept-restore; generation {generation} after {lost}, \
+         installed"
+    ));
+}
+
+#[test]
+fn a_store_that_is_full_costs_nothing_once_it_has_room() {
+    let Some(mut fleet) = Fleet::with(1, &["--quota-backend-bytes", "4000000"], &[ORDER]) else { return };
+    fleet.collector("a", "");
+    fleet.follower(HOST);
+    let (_, term) = fleet.next_leader(0);
+    fleet.until("the first is installed", |fleet| is_settled(fleet));
+    let row = |at: u32| Row { key: format!("filler/{at}"), value: vec![b'x'; 500_000] };
+    let mut at = 0;
+    let is_full = |done| matches!(done, Committed::Refused(Trouble::Full(_)));
+    while !is_full(fleet.block_on(fleet.store.commit(&Commit { puts: vec![row(at)], ..Commit::default() }))) {
+        at += 1;
+        assert!(at < 100, "it is never full");
+    }
+    fleet.until("its leader ends", |fleet| fleet.times_deposed("a") > 0);
+    assert!(says(&fleet, "a", "has no space left"), "{}", fleet.read("a/log"));
+    fleet.issue(0);
+    let status: Value =
+        serde_json::from_str(&fleet.cluster.ctl(&["endpoint", "status", "-w", "json"])).unwrap();
+    let revision = status[0]["Status"]["header"]["revision"].to_string();
+    fleet.cluster.ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
+    fleet.cluster.ctl(&["compact", &revision]);
+    fleet.cluster.ctl(&["defrag"]);
+    fleet.cluster.ctl(&["alarm", "disarm"]);
+    fleet.next_leader(term);
+    fleet.until("what was issued meanwhile is installed", |fleet| is_settled(fleet));
+    fleet.assert_calls_kept_apart();
+    figure(
+        "a store that is full: the leader ends with its lease, and goes on once there is room; compacted under all watches",
+    );
+}
+
+#[test]
+fn a_member_that_stands_still_stops_nobody() {
+    let freezes = number("FLEET_FREEZES", 1);
+    let Some(mut fleet) = Fleet::start(3, &[ORDER]) else { return };
+    fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 150 })).unwrap();
+    for name in ["a", "b"] {
+        fleet.collector(name, "");
+    }
+    fleet.follower(HOST);
+    fleet.next_leader(0);
+    fleet.until("the first is installed", |fleet| is_settled(fleet));
+    for _ in 0..freezes {
+        let member = leading_member(&fleet);
+        let frozen = fleet.cluster.freeze(member);
+        fleet.issue(0);
+        fleet.until("what was issued is published", |fleet| fleet.is_published(0));
+        drop(frozen);
+        fleet.next_call();
+        // A watch at the frozen member was silent, which is noticed within a minute.
+        fleet.until("it is installed", |fleet| is_settled(fleet));
+    }
+    fleet.assert_calls_kept_apart();
+    figure(&format!(
+        "{freezes} times the leader among the members of etcd stood still: {} calls in {} terms, 0 at once, 0 early, what was issued \
+         meanwhile published before it went on",
+        fleet.calls(),
+        fleet.next_leader(0).1,
+    ));
+}
+
+/// Which member of etcd leads the others.
+fn leading_member(fleet: &Fleet) -> usize {
+    let leads = |at: &usize| {
+        let arguments = ["--endpoints", &fleet.cluster.endpoint(*at), "endpoint", "status", "-w", "json"];
+        let status: Value = serde_json::from_str(&fleet.cluster.ctl(&arguments)).unwrap();
+        // The first member answers as well, before it.
+        let status = &status.as_array().unwrap().last().unwrap()["Status"];
+        status["header"]["member_id"] == status["leader"]
+    };
+    (0..fleet.cluster.size()).find(leads).expect("one leads")
+}
