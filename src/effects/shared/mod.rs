@@ -194,7 +194,7 @@ impl Shared {
     /// What changes after this revision among the rows whose keys begin like this.
     pub fn watch(&self, prefix: &str, from: Revision) -> Watch {
         let engine = match &self.engine {
-            Engine::Etcd(etcd) => WatchEngine::Etcd(etcd::Watch::new(etcd.clone(), prefix, from)),
+            Engine::Etcd(etcd) => WatchEngine::Etcd(etcd::Watch::new(etcd.clone(), prefix, from).into()),
             Engine::Postgres(postgres) => WatchEngine::Postgres(postgres::Watch::new(postgres, prefix, from)),
         };
         Watch { engine }
@@ -217,7 +217,7 @@ pub struct Watch {
 
 #[derive(Debug)]
 enum WatchEngine {
-    Etcd(etcd::Watch),
+    Etcd(Box<etcd::Watch>),
     Postgres(postgres::Watch),
 }
 

@@ -95,7 +95,8 @@ impl Postgres {
         Ok(keys.iter().map(|key| found.get(*key).cloned().flatten()).collect())
     }
 
-    /// Asks one endpoint after the other, until one has an answer that counts: the moment, then keys and values.
+    /// Asks one endpoint after the other, until one has an answer that counts: the moment, then keys and
+    /// values.
     async fn read(&self, sql: &str) -> Result<(Moment, Vec<(String, Option<Vec<u8>>)>), Trouble> {
         let mut troubles = Troubles::default();
         for at in self.order() {
@@ -286,8 +287,8 @@ impl Postgres {
         Session::open(address, &access, self.settings.timeout, heard).await
     }
 
-    /// Reads the files: they may have been renewed. On this host, without `ca_file` and a certificate, it goes
-    /// without TLS.
+    /// Reads the files: they may have been renewed. On this host, without `ca_file` and a certificate, it
+    /// goes without TLS.
     async fn access(&self, address: &Address) -> Result<Access, Trouble> {
         let settings = self.settings.clone();
         let is_plain = address.is_loopback() && settings.ca_file.is_none() && settings.client_cert.is_none();
@@ -399,7 +400,8 @@ impl Complaint {
         matches!(self.code.as_str(), "40001" | "40P01")
     }
 
-    /// It is about this server at this moment: it goes down, is read-only, has no connection left, was too slow.
+    /// It is about this server at this moment: it goes down, is read-only, has no connection left, was too
+    /// slow.
     fn is_of_the_server(&self) -> bool {
         let code = self.code.as_str();
         code != "53100"

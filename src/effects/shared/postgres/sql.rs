@@ -126,8 +126,8 @@ pub(super) fn write(prefix: &str, commit: &Commit, trims: bool) -> String {
         let rows: Vec<String> = rows.collect();
         let _ = writeln!(
             sql,
-            "INSERT INTO certcollectd_rows (prefix, key, value) VALUES {} ON CONFLICT (prefix, key) DO UPDATE \
-             SET value = excluded.value, changed = excluded.changed, at = excluded.at;",
+            "INSERT INTO certcollectd_rows (prefix, key, value) VALUES {} \
+             ON CONFLICT (prefix, key) DO UPDATE SET value = excluded.value, changed = excluded.changed, at = excluded.at;",
             rows.join(", ")
         );
     }
@@ -141,8 +141,8 @@ pub(super) fn write(prefix: &str, commit: &Commit, trims: bool) -> String {
         if trims {
             let _ = writeln!(
                 sql,
-                "DELETE FROM certcollectd_rows WHERE (prefix, key) IN (SELECT prefix, key FROM certcollectd_rows \
-                 WHERE prefix = {prefix} AND value IS NULL AND at < now() - interval '{KEPT}' \
+                "DELETE FROM certcollectd_rows WHERE (prefix, key) IN \
+                 (SELECT prefix, key FROM certcollectd_rows WHERE prefix = {prefix} AND value IS NULL AND at < now() - interval '{KEPT}' \
                  FOR UPDATE SKIP LOCKED);"
             );
         }

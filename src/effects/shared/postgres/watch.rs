@@ -16,6 +16,8 @@ use crate::effects::shared::{Change, News, Revision, Row};
 
 /// Between two looks without a hint.
 const LOOK: Duration = Duration::from_secs(30);
+/// Before it is listened again.
+const AGAIN: Duration = Duration::from_secs(3);
 /// Hints that wait. Those that find no place make all watches look.
 const HINTS: usize = 256;
 
@@ -60,7 +62,7 @@ async fn listen(postgres: Weak<Postgres>, hints: broadcast::Sender<String>) {
             session.ended().await;
             break;
         }
-        sleep(LOOK / 10).await;
+        sleep(AGAIN).await;
     }
 }
 
