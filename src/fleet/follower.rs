@@ -249,10 +249,16 @@ impl Follower {
                 behind.is_none()
             }
             Err(trouble) => {
-                self.tell(Some(trouble), self.view.borrow().behind.clone());
+                self.tell_trouble(trouble);
                 false
             }
         }
+    }
+
+    fn tell_trouble(&self, trouble: Trouble) {
+        // Let go of before it is changed.
+        let behind = self.view.borrow().behind.clone();
+        self.tell(Some(trouble), behind);
     }
 
     fn tell(&self, trouble: Option<Trouble>, behind: Option<String>) {
@@ -514,7 +520,7 @@ impl Follower {
             // The same again with the next listing.
             Committed::Fenced | Committed::Unknown(_) => false,
             Committed::Refused(trouble) => {
-                self.tell(Some(trouble), self.view.borrow().behind.clone());
+                self.tell_trouble(trouble);
                 false
             }
         }
