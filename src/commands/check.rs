@@ -6,7 +6,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::block_on::block_on;
 use super::exit::Exit;
 use super::load::load;
 use super::print::{self, fail, print, print_error};
@@ -28,6 +30,7 @@ use crate::effects::store::presence;
 use crate::effects::store::presence::Trust;
 use crate::effects::store::save::foreign_owner;
 use crate::effects::{access, preflight};
+use crate::fleet::member;
 use crate::sources::{clock, control, files, watch};
 use crate::terminal::progress::Progress;
 use certcollectd_core::config::{
@@ -97,6 +100,10 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     }
     check_state_dir(&config, &mut report);
     check_textfile(&config, &mut report);
+    if let Some(fleet) = config.fleet.as_ref().filter(|_| report.count(Level::Error) == 0) {
+        progress.stage("the fleet's store");
+        check_store(fleet, &mut report)?;
+    }
     progress.stage("permissions");
     let service = check_rights(&found.sources, &config, &mut report);
     progress.stage("directories");
@@ -279,6 +286,30 @@ fn check_fleet(fleet: &Fleet, report: &mut Report) {
             report.error(Key::within("fleet", key), format!("[fleet]: {why}"), &help);
         }
     }
+}
+
+/// Each of the store's endpoints by itself. One of them is enough for the daemon.
+fn check_store(fleet: &Fleet, report: &mut Report) -> Result<(), Exit> {
+    let name = match member::name(fleet) {
+        Ok(name) => name,
+        Err(why) => {
+            report.error(Key::within("fleet", "name"), format!("[fleet]: {why}"), "");
+            return Ok(());
+        }
+    };
+    let shared = member::connect(fleet, &name, Duration::MAX);
+    let endpoints = block_on(shared.check())?;
+    let is_reached = endpoints.iter().any(|endpoint| endpoint.version.is_some());
+    for endpoint in endpoints {
+        let level = match endpoint.version {
+            None if is_reached => Level::Warning,
+            None | Some(_) => Level::Error,
+        };
+        for problem in endpoint.problems {
+            report.add(level, Key::within("fleet", "endpoints"), format!("[fleet]: {problem}"), "");
+        }
+    }
+    Ok(())
 }
 
 fn check_account(account: &Account, config: &Config, report: &mut Report) {
