@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::commands::exit::Exit;
 use crate::commands::print::{fail, print};
 use crate::sources::files;
-use certcollectd_core::config::fleet::Fleet;
+use certcollectd_core::config::fleet::{Fleet, StoreKind};
 use certcollectd_core::config::is_name;
 use certcollectd_core::fleet::keys::{self, CHAINS, Key};
 
@@ -45,6 +45,11 @@ pub fn grant(path: &Path, grant: &Grant<'_>) -> Result<(), Exit> {
         (Role::Follower, [_, ..]) | (Role::Collector, []) => {}
     }
     let configured = files::read_some(path, false).ok().and_then(|found| found.config.fleet.clone());
+    if configured.as_ref().is_some_and(|fleet| fleet.store == StoreKind::Postgres) {
+        return usage(
+            "these lines are etcd's, and [fleet] has store = \"postgres\": grant the rights there with its own means",
+        );
+    }
     let prefix = match (grant.prefix, &configured) {
         (Some(prefix), _) if prefix.ends_with('/') => prefix,
         (Some(prefix), _) => {
