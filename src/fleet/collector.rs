@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::rollouts::{Rollouts, Told};
+use super::rollouts::{Rollouts, Sight, Told};
 use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
@@ -273,7 +273,7 @@ impl Collector {
     }
 
     fn vitals(&self) -> FleetVitals {
-        vitals(&self.name, &self.standing.borrow())
+        vitals(&self.name, self.lease(), &self.standing.borrow(), &self.shared)
     }
 
     fn describe(&self) -> String {
@@ -371,9 +371,14 @@ impl Collector {
         daemon.reread = Some((self.path.clone(), self.sender.clone()));
         daemon.lookout = self.lookout.clone();
         let (desk, asked) = mpsc::channel(DESK);
-        let (name, standing) = (self.name.clone(), self.standing.clone());
+        let (name, standing, shared) = (self.name.clone(), self.standing.clone(), self.shared.clone());
+        let (lease, sight) = (self.lease(), Rc::new(Cell::new(Sight::default())));
+        let seen = sight.clone();
         let (configured, _) = watch::channel(self.config.clone());
-        let vitals = Box::new(move || vitals(&name, &standing.borrow()));
+        let vitals = Box::new(move || FleetVitals {
+            hosts: Some(seen.get().vitals()),
+            ..vitals(&name, lease, &standing.borrow(), &shared)
+        });
         daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
         let tenure = Tenure { term, ledger: ledger.clone(), standing: self.standing.clone() };
         daemon.lead(tenure, publisher, self.leave.clone(), salt);
@@ -391,7 +396,7 @@ impl Collector {
             Role::Follower => Box::default(),
         };
         let attended = spawn_local(desk.attend(asked));
-        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves);
+        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, sight);
         let rollouts = spawn_local(rollouts.run(told));
         let hinted = spawn_local(hints::collect(self.shared.clone(), ledger, self.sender.clone()));
         let outcome = daemon.run(Goal::Stop).await;
@@ -481,13 +486,15 @@ fn number(store: &Store, mark: &str) -> Result<u64, StoreError> {
     Ok(store.mark(mark)?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-fn vitals(name: &str, standing: &Standing) -> FleetVitals {
-    let known = member::vitals("collector", name, standing.trouble.as_ref());
+fn vitals(name: &str, lease: Duration, standing: &Standing, shared: &Shared) -> FleetVitals {
+    let known = member::vitals("collector", name, standing.trouble.as_ref(), shared);
+    let age = standing.leader.as_ref().map(|(_, since)| member::age(*since));
     FleetVitals {
+        lease_seconds_left: age.map(|age| lease.as_secs().saturating_sub(age)),
         store: if standing.went_back.is_some() { StoreHealth::Behind } else { known.store },
         leader: standing.leader.as_ref().map(|(beat, _)| beat.host.clone()),
         term: standing.leader.as_ref().map(|(beat, _)| beat.term),
-        beat_age_seconds: standing.leader.as_ref().map(|(_, since)| member::age(*since)),
+        beat_age_seconds: age,
         skew_seconds: standing.skew.map(|skew| skew.as_secs()),
         ..known
     }

@@ -90,9 +90,10 @@ pub fn follow(
     let (saved, records) = mpsc::unbounded_channel();
     let (view, seen) = watch::channel(View::default());
     let (desk, asked) = mpsc::channel(PLACES);
+    let shared = Rc::new(member::connect(fleet, &name, Duration::MAX));
     let vitals = {
-        let name = name.clone();
-        Box::new(move || vitals(&name, &seen.borrow()))
+        let (name, shared) = (name.clone(), shared.clone());
+        Box::new(move || vitals(&name, &seen.borrow(), &shared))
     };
     daemon.follow();
     daemon.onlooker = Some(Box::new(Reporter(saved)));
@@ -100,7 +101,7 @@ pub fn follow(
     daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
     let known = daemon.records().orders.into_iter().map(|(name, known)| (name, known.record)).collect();
     let follower = Follower {
-        shared: Rc::new(member::connect(fleet, &name, Duration::MAX)),
+        shared,
         groups: fleet.groups.to_vec(),
         name,
         configs,
@@ -124,8 +125,8 @@ pub fn known_fleet(store: &Store) -> Result<Option<String>, String> {
     store.mark(member::FLEET).map_err(|error| error.to_string())
 }
 
-fn vitals(name: &str, view: &View) -> FleetVitals {
-    let known = member::vitals("follower", name, view.trouble.as_ref());
+fn vitals(name: &str, view: &View, shared: &Shared) -> FleetVitals {
+    let known = member::vitals("follower", name, view.trouble.as_ref(), shared);
     match &view.behind {
         Some(why) => FleetVitals { store: StoreHealth::Behind, trouble: Some(why.as_str().into()), ..known },
         None => known,

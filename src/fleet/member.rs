@@ -71,7 +71,7 @@ pub async fn pass_on(mut watch: Watch, news: mpsc::Sender<News>) {
 }
 
 /// How a host stands that knows of no leader.
-pub fn vitals(role: &str, name: &str, trouble: Option<&Trouble>) -> FleetVitals {
+pub fn vitals(role: &str, name: &str, trouble: Option<&Trouble>, shared: &Shared) -> FleetVitals {
     FleetVitals {
         role: role.into(),
         name: name.into(),
@@ -81,6 +81,9 @@ pub fn vitals(role: &str, name: &str, trouble: Option<&Trouble>) -> FleetVitals 
         term: None,
         beat_age_seconds: None,
         skew_seconds: None,
+        lease_seconds_left: None,
+        store_errors: shared.errors(),
+        hosts: None,
     }
 }
 

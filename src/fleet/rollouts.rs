@@ -1,5 +1,6 @@
 //! The leader's roll-outs: what hosts report comes in, how far each generation may spread goes out.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,10 +17,11 @@ use crate::sources::clock;
 use certcollectd_core::config::fleet::Wave;
 use certcollectd_core::engine::command::CommandReply;
 use certcollectd_core::engine::time::Time;
+use certcollectd_core::engine::vitals::HostVitals;
 use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS};
 use certcollectd_core::fleet::published::Publication;
-use certcollectd_core::fleet::report::{Report, Seen};
-use certcollectd_core::fleet::rollout::{Go, Host, Rollout, Word, advance};
+use certcollectd_core::fleet::report::{Report, Seen, State};
+use certcollectd_core::fleet::rollout::{self, Go, Host, Rollout, SILENT, Word, advance};
 
 /// All rows are read again after this, whatever the watches brought.
 const LIST_EVERY: Duration = Duration::from_secs(60);
@@ -59,6 +61,20 @@ struct Order {
     generation: u64,
 }
 
+/// What `status` and metrics know of the hosts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sight {
+    hosts: HostVitals,
+    /// Since when a roll-out has not been done, the first of those.
+    open: Option<Time>,
+}
+
+impl Sight {
+    pub fn vitals(self) -> HostVitals {
+        HostVitals { lag_seconds: self.open.map_or(0, member::age), ..self.hosts }
+    }
+}
+
 /// The leader's view of the rows.
 #[derive(Debug)]
 pub struct Rollouts {
@@ -70,10 +86,18 @@ pub struct Rollouts {
     goes: HashMap<Box<str>, Go>,
     /// When an order is to be looked at although no row has changed.
     again: BTreeMap<Box<str>, Time>,
+    /// Since when an order's roll-out has not been done.
+    open: BTreeMap<Box<str>, Time>,
+    sight: Rc<Cell<Sight>>,
 }
 
 impl Rollouts {
-    pub fn new(shared: Rc<Shared>, ledger: Rc<Ledger>, waves: Box<[Wave]>) -> Rollouts {
+    pub fn new(
+        shared: Rc<Shared>,
+        ledger: Rc<Ledger>,
+        waves: Box<[Wave]>,
+        sight: Rc<Cell<Sight>>,
+    ) -> Rollouts {
         Rollouts {
             shared,
             ledger,
@@ -82,6 +106,8 @@ impl Rollouts {
             orders: BTreeMap::new(),
             goes: HashMap::new(),
             again: BTreeMap::new(),
+            open: BTreeMap::new(),
+            sight,
         }
     }
 
@@ -103,6 +129,7 @@ impl Rollouts {
                 return;
             }
             loop {
+                self.tell_sight();
                 let again = self.again.values().min().map_or(LIST_EVERY, |at| at.since(clock::now().time));
                 tokio::select! {
                     news = changes.recv(), if listed.is_ok() => {
@@ -259,6 +286,34 @@ impl Rollouts {
         Ok(())
     }
 
+    /// Tells whoever asks how the hosts are.
+    fn tell_sight(&self) {
+        let now = clock::now().time;
+        let mut hosts = HostVitals::default();
+        for rows in self.hosts.values() {
+            let taken = self.orders.iter().filter(|(_, order)| rows.groups().contains(&order.group));
+            let states = || {
+                taken.clone().map(|(name, order)| {
+                    let report = rows.reports.get(name);
+                    report.filter(|report| report.generation == order.generation).map(|report| report.state)
+                })
+            };
+            let is_bad = |state| matches!(state, Some(State::Failed | State::Quarantined));
+            let count = if states().any(is_bad) {
+                &mut hosts.failed
+            } else if states().all(|state| state == Some(State::Done)) {
+                &mut hosts.done
+            } else if rows.heard.is_none_or(|heard| now.since(heard) >= SILENT) {
+                &mut hosts.silent
+            } else {
+                &mut hosts.behind
+            };
+            *count += 1;
+        }
+        let open = self.open.iter().filter(|(name, _)| self.orders.contains_key(*name));
+        self.sight.set(Sight { hosts, open: open.map(|(_, since)| *since).min() });
+    }
+
     fn look(&self, name: &str, order: &Order, before: Option<&Go>) -> Rollout {
         let hosts: Vec<Host<'_>> = self
             .hosts
@@ -281,6 +336,12 @@ impl Rollouts {
         match rollout.again {
             Some(at) => _ = self.again.insert(name.into(), at),
             None => _ = self.again.remove(name),
+        }
+        match rollout.state {
+            rollout::State::Done => _ = self.open.remove(name),
+            rollout::State::Rolling | rollout::State::Held => {
+                _ = self.open.entry(name.into()).or_insert_with(|| clock::now().time);
+            }
         }
         if before == Some(&rollout.go) {
             return Ok(());

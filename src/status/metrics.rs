@@ -6,6 +6,7 @@ use super::exposition::{Exposition, Family, Kind, Labels};
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
+use certcollectd_core::engine::vitals::{FleetVitals, HostVitals};
 
 /// A metric with one sample for each order or account: kind, name, help, and the value, if there is one.
 type Metric<T> = (Kind, &'static str, &'static str, fn(&T, &Status) -> Option<i64>);
@@ -161,6 +162,51 @@ const OF_ALL_ORDERS: [Total; 5] = [
     }),
 ];
 
+/// What only a host in a fleet has.
+fn of_the_fleet(fleet: &FleetVitals) -> Vec<Family> {
+    let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    let mut families = vec![
+        Family::of(
+            Kind::Gauge,
+            "fleet_leader",
+            "1 while this host is the collector that leads; collectors only",
+            fleet.is_collector().then(|| (Labels::new(), fleet.leads().into())).into_iter().collect(),
+        ),
+        Family::only(
+            Kind::Counter,
+            "fleet_store_errors",
+            "Requests to the fleet's store that failed",
+            whole(fleet.store_errors),
+        ),
+        Family::of(
+            Kind::Gauge,
+            "fleet_lease_seconds_left",
+            "Until the lease of the collector that leads is over if no beat comes, seconds",
+            fleet.lease_seconds_left.map(|left| (Labels::new(), whole(left))).into_iter().collect(),
+        ),
+    ];
+    if let Some(hosts) = fleet.hosts {
+        let HostVitals { done, behind, failed, silent, lag_seconds } = hosts;
+        let states = [("done", done), ("behind", behind), ("failed", failed), ("silent", silent)];
+        families.extend([
+            Family::each(
+                Kind::Gauge,
+                "fleet_hosts",
+                "Hosts by how far they are with all that is published for them, where this host leads",
+                "state",
+                states.map(|(state, hosts)| (state, number(hosts))),
+            ),
+            Family::only(
+                Kind::Gauge,
+                "fleet_generation_lag_seconds",
+                "For how long the longest roll-out has not been done, as this leader has seen it",
+                whole(lag_seconds),
+            ),
+        ]);
+    }
+    families
+}
+
 fn labels(kind: FindingKind, urgency: Urgency) -> [(&'static str, String); 2] {
     [("finding", kind.to_string()), ("urgency", urgency.to_string())]
 }
@@ -280,6 +326,7 @@ impl Status {
                     vitals.configured_at,
                 ),
             ]);
+            families.extend(vitals.fleet.iter().flat_map(of_the_fleet));
         }
         families
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use certcollectd::status::{Exposition, Status};
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
-use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::engine::vitals::{FleetVitals, HostVitals, StoreHealth, Vitals};
 use serde_json::Value;
 
 use crate::world::{self, World};
@@ -20,7 +20,21 @@ fn file(name: &str) -> String {
 /// Every family that a running daemon has, by the name of its series.
 fn families() -> BTreeSet<String> {
     let world = World::new(world::config(&["www"]));
-    let status = Status::new(&world.config, &world.load(), world.now).with(&Vitals::default());
+    let fleet = FleetVitals {
+        role: "collector".into(),
+        name: "col-1".into(),
+        store: StoreHealth::Ok,
+        trouble: None,
+        leader: Some("col-1".into()),
+        term: Some(1),
+        beat_age_seconds: Some(0),
+        skew_seconds: None,
+        lease_seconds_left: Some(180),
+        store_errors: 0,
+        hosts: Some(HostVitals::default()),
+    };
+    let vitals = Vitals { fleet: Some(fleet), ..Vitals::default() };
+    let status = Status::new(&world.config, &world.load(), world.now).with(&vitals);
     let text = status.metrics(Exposition::Text);
     text.lines()
         .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned()))

@@ -15,6 +15,7 @@ pub mod publish;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use certcollectd_core::config::fleet::{ClientCert, StoreKind, StoreLogin};
@@ -143,6 +144,7 @@ pub struct EndpointReport {
 #[derive(Debug)]
 pub struct Shared {
     engine: Engine,
+    errors: AtomicU64,
 }
 
 /// What keeps the rows.
@@ -159,25 +161,35 @@ impl Shared {
             StoreKind::Etcd => Engine::Etcd(etcd::Etcd::new(settings).into()),
             StoreKind::Postgres => Engine::Postgres(postgres::Postgres::new(settings).into()),
         };
-        Shared { engine }
+        Shared { engine, errors: AtomicU64::new(0) }
+    }
+
+    /// Requests that failed since the start; a watch that is lost is none.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+
+    fn counted<T>(&self, answer: Result<T, Trouble>) -> Result<T, Trouble> {
+        self.errors.fetch_add(answer.is_err().into(), Relaxed);
+        answer
     }
 
     /// All rows whose keys begin like this, linearizable and at one revision.
     pub async fn list(&self, prefix: &str) -> Result<Listing, Trouble> {
-        match &self.engine {
+        self.counted(match &self.engine {
             Engine::Etcd(etcd) => etcd.list(prefix).await,
             Engine::Postgres(postgres) => postgres.list(prefix).await,
-        }
+        })
     }
 
     /// The values of these rows at one moment, linearizable, in the order asked for; `None` where there is no
     /// row. [`MOST_ROWS`] at most.
     pub async fn get(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
         assert!(keys.len() <= MOST_ROWS, "{} rows are asked for at once", keys.len());
-        match &self.engine {
+        self.counted(match &self.engine {
             Engine::Etcd(etcd) => etcd.get(keys).await,
             Engine::Postgres(postgres) => postgres.get(keys).await,
-        }
+        })
     }
 
     /// Asks one endpoint only, unless it cannot be connected to: what may have been written is not written
@@ -185,10 +197,16 @@ impl Shared {
     pub async fn commit(&self, commit: &Commit) -> Committed {
         let rows = commit.puts.len() + commit.deletes.len();
         assert!(rows.max(commit.expected.len()) <= MOST_ROWS, "{rows} rows in one commit");
-        match &self.engine {
+        let committed = match &self.engine {
             Engine::Etcd(etcd) => etcd.commit(commit).await,
             Engine::Postgres(postgres) => postgres.commit(commit).await,
-        }
+        };
+        let failed = match committed {
+            Committed::Done | Committed::Fenced => false,
+            Committed::Refused(_) | Committed::Unknown(_) => true,
+        };
+        self.errors.fetch_add(failed.into(), Relaxed);
+        committed
     }
 
     /// What changes after this revision among the rows whose keys begin like this.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::fleet::Role;
+
 /// What goes beyond this is in the log only.
 const MAX_FINDINGS: usize = 100;
 
@@ -41,6 +43,38 @@ pub struct FleetVitals {
     pub beat_age_seconds: Option<u64>,
     /// How far this machine's clock is from the leader's at least, seconds.
     pub skew_seconds: Option<u64>,
+    /// Seconds until the lease of the collector that leads is over, if no beat comes.
+    #[serde(default)]
+    pub lease_seconds_left: Option<u64>,
+    /// Requests to the store that failed since the start.
+    #[serde(default)]
+    pub store_errors: u64,
+    /// What the one that leads sees of the others.
+    #[serde(default)]
+    pub hosts: Option<HostVitals>,
+}
+
+impl FleetVitals {
+    pub fn is_collector(&self) -> bool {
+        &*self.role == Role::WORDS[0]
+    }
+
+    /// Whether this host is the collector that leads.
+    pub fn leads(&self) -> bool {
+        self.leader.as_ref() == Some(&self.name)
+    }
+}
+
+/// Hosts by how far they are with all that is published for them: each is one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostVitals {
+    pub done: usize,
+    pub behind: usize,
+    /// Failed or quarantined.
+    pub failed: usize,
+    pub silent: usize,
+    /// For how long this leader has seen a roll-out that is not done, seconds; 0 where all are.
+    pub lag_seconds: u64,
 }
 
 words! {
