@@ -26,7 +26,7 @@ mod words;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use certcollectd_core::config::{Account, Config, Order, Severity};
 use certcollectd_core::engine::account::record::AccountRecord;
@@ -45,6 +45,7 @@ pub use brief::{Brief, Pressing};
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
 pub use findings::Found;
+pub use fleet::FleetStanding;
 pub use forecast::{forecast_json, forecast_text};
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
@@ -64,8 +65,10 @@ pub struct Status {
     pub at: String,
     /// One entry for each configured order, in the order of the configuration.
     pub orders: Vec<OrderStatus>,
-    /// One entry for each configured account.
+    /// One entry for each configured account; none on a follower of a fleet.
     pub accounts: Vec<AccountStatus>,
+    /// How this host stands in its fleet, as its daemon knows; nothing without a fleet or a daemon.
+    pub fleet: Option<FleetStanding>,
     #[serde(skip)]
     vitals: Option<Vitals>,
     /// Orders that hold an installed certificate and are no longer configured, by name.
@@ -82,10 +85,13 @@ pub struct Status {
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderStatus {
     pub name: String,
+    /// Empty on a follower of a fleet, for machines null.
+    #[serde(serialize_with = "null_if_empty")]
     pub account: String,
     /// `ssl`, `mark` or `smime`.
     pub product: &'static str,
-    /// Its number at the vendor.
+    /// Its number at the vendor; as the account on a follower.
+    #[serde(serialize_with = "null_if_empty")]
     pub order_number: String,
     /// The phase; `waiting` for one that the daemon has not seen yet.
     pub phase: Phase,
@@ -102,7 +108,7 @@ pub struct OrderStatus {
     pub reissue: Option<ReissueStatus>,
     /// Last call about it, RFC 3339.
     pub last_poll: Option<String>,
-    /// Next scheduled call about it, RFC 3339; nothing while its account is closed.
+    /// Next scheduled call about it, RFC 3339; nothing while its account is closed, or another host polls it.
     pub next_poll: Option<String>,
     pub polls: u32,
     pub vendor: Option<VendorStatus>,
@@ -137,6 +143,8 @@ pub struct OrderStatus {
     /// What is not in order with it, the most urgent first.
     pub findings: Vec<Finding>,
     #[serde(skip)]
+    poller: Poller,
+    #[serde(skip)]
     term_left: Option<i64>,
     /// It is unknown which certificate in quarantine is the order's.
     #[serde(skip)]
@@ -149,6 +157,20 @@ pub struct OrderStatus {
     barred: bool,
     #[serde(skip)]
     next_in: Option<i64>,
+}
+
+/// Who asks the vendor about an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Poller {
+    Host,
+    /// Another collector of the fleet.
+    Leader,
+    /// The fleet's collectors, of which this host is none.
+    Fleet,
+}
+
+fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 /// A revocation that a push notification announces.
@@ -266,7 +288,7 @@ impl Status {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
             OrderStatus::new(config, order, record, account(&order.account), now)
         });
-        let accounts = config.accounts.iter().map(|known| {
+        let accounts = config.accounts.iter().filter(|_| !config.follows()).map(|known| {
             let record = account(&known.name);
             AccountStatus::new(known, record, nameless(config, loaded, &known.name, record), now)
         });
@@ -274,6 +296,7 @@ impl Status {
             at: rfc3339(now.unix()),
             orders: orders.collect(),
             accounts: accounts.collect(),
+            fleet: None,
             vitals: None,
             absent: absent::absent(config, loaded, now),
             state_lost: None,
@@ -285,6 +308,10 @@ impl Status {
     /// Adds what a running daemon knows of itself.
     pub fn with(mut self, vitals: &Vitals) -> Status {
         self.vitals = Some(vitals.clone());
+        self.fleet = vitals.fleet.as_ref().map(FleetStanding::new);
+        if self.fleet.as_ref().is_some_and(FleetStanding::stands_by) {
+            self.orders.iter_mut().for_each(OrderStatus::leave_to_leader);
+        }
         self
     }
 
@@ -309,8 +336,20 @@ impl OrderStatus {
         Some(finding.predicate())
     }
 
+    /// Another collector asks the vendor about it.
+    fn leave_to_leader(&mut self) {
+        self.poller = Poller::Leader;
+        (self.next_poll, self.next_in, self.barred) = (None, None, false);
+        self.findings.retain(|finding| finding.kind != FindingKind::PollLate);
+    }
+
     /// Why no poll is scheduled.
     fn unpolled(&self) -> &'static str {
+        match self.poller {
+            Poller::Host => {}
+            Poller::Leader => return "by the collector that leads",
+            Poller::Fleet => return "none here: the fleet's collectors poll",
+        }
         if self.barred {
             "not while its account is closed"
         } else if self.phase.is_stopped() {
@@ -392,7 +431,8 @@ impl OrderStatus {
                 (own.unwrap_or(&blank), record.unwrap_or(&blank))
             }
         };
-        let due = same.and_then(|record| record.wanted(now));
+        let follows = config.follows();
+        let due = same.filter(|_| !follows).and_then(|record| record.wanted(now));
         let barred = due.is_some() && account.earliest_call(Time::MIN).is_none();
         let due = due.and_then(|due| account.earliest_call(due));
         let waits_since = same.and_then(OrderRecord::waits_since);
@@ -404,9 +444,9 @@ impl OrderStatus {
         };
         OrderStatus {
             name: order.name.to_string(),
-            account: order.account.to_string(),
+            account: if follows { String::new() } else { order.account.to_string() },
             product: order.settings.product.as_str(),
-            order_number: order.handle.text().to_owned(),
+            order_number: if follows { String::new() } else { order.handle.text().to_owned() },
             phase: own.phase,
             since: same.map(|record| rfc3339(record.since)),
             reason: own.reason.as_ref().map(ToString::to_string),
@@ -431,7 +471,12 @@ impl OrderStatus {
             lost: record.lost.as_ref().map(ToString::to_string),
             uncovered: uncovered.iter().map(ToString::to_string).collect(),
             subscription_ends: term_end.map(rfc3339),
-            findings: finding::of_order(order, record_of_name, account, now),
+            findings: {
+                let mut findings = finding::of_order(order, record_of_name, account, now);
+                findings.retain(|finding| !follows || finding.kind != FindingKind::PollLate);
+                findings
+            },
+            poller: if follows { Poller::Fleet } else { Poller::Host },
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             leafless: own.leafless,
             waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::exit::Exit;
+use super::fleet;
 use super::load::{load_some, read_state, shown};
 use super::print::{fail, print, print_error};
 use super::unknown::unknown_order;
@@ -35,6 +36,10 @@ pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
         let known = config.orders.iter().map(|order| &*order.name);
         return Err(fail(Exit::Usage, &unknown_order(invalid.as_ref(), name, known)));
+    };
+    let explanation = match fleet::status::seen(&config)? {
+        Some(seen) => explanation.with(&seen),
+        None => explanation,
     };
     if json {
         print(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));

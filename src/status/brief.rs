@@ -39,7 +39,7 @@ impl Brief {
     pub fn line(&self, screen: &Screen) -> String {
         let [name, phase, next_poll, _, note] = row(&self.0, false);
         let next_poll = match next_poll.as_str() {
-            "-" => String::new(),
+            "-" | "" => String::new(),
             next_poll => format!(", next poll {next_poll}"),
         };
         let note = if note.is_empty() { note } else { format!(", {note}") };

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::fleet::FleetStatus;
 use super::missing::{self, Missing};
 use super::table::stranger;
 use super::{
-    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, OrderStatus, ReissueStatus,
-    Status, VendorStatus,
+    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, OrderStatus, Poller,
+    ReissueStatus, Status, VendorStatus,
 };
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
@@ -34,6 +35,8 @@ pub struct Explanation {
     pub domains_at: Option<String>,
     /// What happens next, or what the operator can do.
     pub next: Vec<String>,
+    /// How far it has come in the fleet, in sentences; none for a host on its own.
+    pub fleet: Vec<String>,
     /// Oldest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -97,15 +100,27 @@ impl Explanation {
             next: next(&order, account.as_ref()),
             order,
             account,
+            fleet: Vec::new(),
             history,
         })
     }
 
+    /// Adds what the store of its fleet says.
+    pub fn with(mut self, fleet: &FleetStatus) -> Explanation {
+        self.fleet = fleet.explain(&self.order.name);
+        self
+    }
+
     pub fn text(&self) -> String {
-        let mut text = format!(
-            "{} is {} order {} on account {}.\n",
-            self.order.name, self.order.product, self.order.order_number, self.order.account
-        );
+        let OrderStatus { name, product, order_number, account, poller, .. } = &self.order;
+        let mut text = match poller {
+            Poller::Host | Poller::Leader => {
+                format!("{name} is {product} order {order_number} on account {account}.\n")
+            }
+            Poller::Fleet => {
+                format!("{name} is a certificate ({product}) that the fleet's collectors publish.\n")
+            }
+        };
         let mut part = |title: &str, lines: Vec<String>| {
             if !lines.is_empty() {
                 text.push_str(&format!("\n{title}\n  {}\n", lines.join("\n  ")));
@@ -121,6 +136,7 @@ impl Explanation {
             _ => format!("History, the last {SHOWN} of {} lines (--json has all):", self.history.len()),
         };
         part("Now:", self.standing.clone());
+        part("In the fleet:", self.fleet.clone());
         part("Missing, and who must act:", missing.collect());
         part("The vendor's own words for it:", statuses.collect());
         part("Next:", self.next.clone());
@@ -132,6 +148,7 @@ impl Explanation {
 fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let phase = match order.phase {
+        Phase::Waiting if order.poller == Poller::Fleet => "Nothing of it is installed here yet".to_owned(),
         Phase::Waiting if order.polls == 0 => "The vendor has not been asked about it yet".to_owned(),
         Phase::Waiting => format!("It has been waiting for the vendor{since}"),
         Phase::Collected => format!("The certificate has been collected{since}, and is not in place yet"),

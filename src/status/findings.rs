@@ -55,7 +55,7 @@ impl Status {
         let orders = self.orders.iter().flat_map(|order| {
             let about = |finding: &Finding| Found {
                 order: Some(&*order.name),
-                account: Some(&*order.account),
+                account: Some(&*order.account).filter(|account| !account.is_empty()),
                 finding: finding.clone(),
             };
             order.findings.iter().map(about)

@@ -54,6 +54,52 @@ pub struct FleetStatus {
     unix: i64,
 }
 
+/// How a host stands in its fleet, as its daemon knows.
+#[derive(Debug, Clone, Serialize)]
+pub struct FleetStanding {
+    /// `collector` or `follower`.
+    pub role: String,
+    pub name: String,
+    pub store: StoreHealth,
+    /// The collector that leads; a follower does not know.
+    pub leader: Option<String>,
+    pub term: Option<u64>,
+}
+
+impl FleetStanding {
+    pub(super) fn new(vitals: &FleetVitals) -> FleetStanding {
+        FleetStanding {
+            role: vitals.role.to_string(),
+            name: vitals.name.to_string(),
+            store: vitals.store,
+            leader: vitals.leader.as_deref().map(|leader| Untrusted::new(leader).to_string()),
+            term: vitals.term,
+        }
+    }
+
+    fn is_collector(&self) -> bool {
+        self.role == Role::WORDS[0]
+    }
+
+    /// Whether it is a collector, and another one leads, or none.
+    pub(super) fn stands_by(&self) -> bool {
+        self.is_collector() && self.leader.as_ref() != Some(&self.name)
+    }
+
+    /// `col-2 stands by; col-1 leads, in term 3; the store is ok`.
+    pub(super) fn words(&self) -> String {
+        let FleetStanding { role: _, name, store, leader, term } = self;
+        let term = term.map(|term| format!(", in term {term}")).unwrap_or_default();
+        let standing = match leader {
+            _ if !self.is_collector() => format!("{name} takes what its fleet publishes"),
+            Some(leader) if leader == name => format!("{name} leads its fleet{term}"),
+            Some(leader) => format!("{name} stands by; {leader} leads its fleet{term}"),
+            None => format!("{name} stands by; no collector leads its fleet"),
+        };
+        format!("{standing}; the store is {store}")
+    }
+}
+
 /// How far the published generation of an order is.
 #[derive(Debug, Clone, Serialize)]
 pub struct RolloutStatus {
@@ -367,6 +413,45 @@ impl FleetStatus {
             (None, None) => format!("no collector leads{term}{beat}{skew}; the store is {}", self.store),
             (None, Some(_)) => format!("the store is {}", self.store),
         }
+    }
+
+    /// How far an order has come: the published generation, its wave, and what that waits for.
+    pub(super) fn explain(&self, order: &str) -> Vec<String> {
+        if !self.is_read() {
+            return self
+                .findings
+                .iter()
+                .map(|finding| format!("It is unknown how far it is: {finding}."))
+                .collect();
+        }
+        let Some(known) = self.orders.iter().find(|known| known.name == order) else {
+            return vec!["No collector has published anything of it.".into()];
+        };
+        let RolloutStatus { generation, group, wave, hosts, .. } = known;
+        let mut lines = vec![match self.unseen {
+            None => format!(
+                "Generation {generation} is published for the group {group}, and is {} in wave {wave}: {} done, {} behind, {} \
+                 failed, {} silent.",
+                known.state, hosts.done, hosts.behind, hosts.failed, hosts.silent
+            ),
+            Some(_) => format!("Generation {generation} is published for the group {group}, in wave {wave}."),
+        }];
+        if known.state == rollout::State::Held.as_str() {
+            lines.push(format!("{}.", known.hold().1));
+        }
+        let report = |host: &HostStatus| host.orders.iter().find(|report| report.name == order).cloned();
+        if self.unseen.is_some() {
+            let own = self.hosts.first().and_then(report).filter(|report| report.generation == *generation);
+            lines.push(match own {
+                Some(own) if own.is_done() => "This host has it.".into(),
+                Some(own) if own.reason.is_empty() => format!("On this host it is {}.", own.state),
+                Some(own) => {
+                    format!("On this host it is {} ({}).", own.state, own.reason.trim_end_matches('.'))
+                }
+                None => "This host waits for its turn.".into(),
+            });
+        }
+        lines
     }
 
     /// As a monitoring plugin says it.

@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::{AccountState, HookState};
 use certcollectd_core::api::Product;
+use certcollectd_core::config::fleet::Role;
 use certcollectd_core::config::{Dcv, HookEvent};
 use certcollectd_core::engine::account::record::Cause;
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::reissue::record::Stage;
+use certcollectd_core::engine::vitals::StoreHealth;
 
 /// `config/status.schema.json`.
 pub fn schema() -> String {
@@ -25,7 +27,12 @@ fn status() -> Value {
     object(vec![
         ("at", time(), "When this was put together"),
         ("orders", list(order()), "One entry for each configured order, in the order of the configuration"),
-        ("accounts", list(account()), "One entry for each configured account"),
+        ("accounts", list(account()), "One entry for each configured account; none on a follower of a fleet"),
+        (
+            "fleet",
+            or_null(fleet()),
+            "How this host stands in its fleet, as its daemon knows; null without a fleet or a daemon",
+        ),
         (
             "absent",
             list(absent()),
@@ -52,9 +59,9 @@ fn status() -> Value {
 fn order() -> Value {
     object(vec![
         ("name", text(), "Its name in the configuration"),
-        ("account", text(), "The account that polls it"),
+        ("account", or_null(text()), "The account that polls it; null on a follower of a fleet"),
         ("product", words(&Product::WORDS), "What was ordered"),
-        ("order_number", text(), "Its number at the vendor"),
+        ("order_number", or_null(text()), "Its number at the vendor; null on a follower of a fleet"),
         ("phase", words(&Phase::WORDS), "Where it stands; waiting for one that the daemon has not seen yet"),
         ("since", or_null(time()), "Since when it is in this phase"),
         ("reason", or_null(text()), "Why it is in this phase"),
@@ -67,7 +74,11 @@ fn order() -> Value {
         ("reissue_since", or_null(time()), "Since when a re-issue has been pending"),
         ("reissue", or_null(reissue()), "The last re-issue that was asked for here, or is being prepared"),
         ("last_poll", or_null(time()), "Last call about it"),
-        ("next_poll", or_null(time()), "Next call about it; null while its account is closed"),
+        (
+            "next_poll",
+            or_null(time()),
+            "Next call about it; null while its account is closed, and where another host polls it",
+        ),
         ("polls", number(), "Calls about it so far"),
         ("vendor", or_null(vendor()), "What the vendor said last"),
         ("certificate", or_null(certificate()), "What is installed"),
@@ -113,6 +124,16 @@ fn order() -> Value {
         ),
         ("subscription_ends", or_null(time()), "End of the product term: no re-issue reaches beyond it"),
         ("findings", list(finding()), "What is not in order with it, the most urgent first"),
+    ])
+}
+
+fn fleet() -> Value {
+    object(vec![
+        ("role", words(&Role::WORDS), "What it does there"),
+        ("name", text(), "What the others call it"),
+        ("store", words(&StoreHealth::WORDS), "How the store stands"),
+        ("leader", or_null(text()), "The collector that leads; null where there is none, or on a follower"),
+        ("term", or_null(number()), "The term of the leader"),
     ])
 }
 

@@ -188,7 +188,9 @@ fn below(mut widths: [usize; 4], columns: usize) -> Layout {
 fn widths(rows: &[Row<'_>], longest_name: usize) -> [usize; 4] {
     std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| width(&row.cells[column]));
-        let longest = cells.max().unwrap_or_default().max(width(HEADINGS[column]));
+        // What no order has needs no heading.
+        let longest = cells.max().filter(|longest| *longest > 0);
+        let longest = longest.map_or(0, |longest| longest.max(width(HEADINGS[column])));
         if column == 0 { longest.min(longest_name) } else { longest }
     })
 }

@@ -1,7 +1,7 @@
 //! The status as text.
 
 use super::{
-    AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, ProbeStatus,
+    AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, Poller, ProbeStatus,
     RehearsalStatus, Status, WindowStatus,
 };
 use anstyle::Style;
@@ -25,7 +25,8 @@ impl Status {
         let here = here.filter(|finding| finding.kind != FindingKind::StateLost);
         let here = here.map(|finding| (Some(finding.urgency), finding.text));
         let absent = self.told_absent().map(|notice| (Some(Urgency::Warning), notice));
-        accounts(&self.accounts).into_iter().chain(here).chain(absent).collect()
+        let fleet = self.fleet.iter().map(|fleet| (None, fleet.words()));
+        fleet.chain(accounts(&self.accounts)).chain(here).chain(absent).collect()
     }
 }
 
@@ -51,6 +52,8 @@ pub(super) fn row(order: &OrderStatus, is_long: bool) -> [String; 5] {
 
 fn next_poll(order: &OrderStatus) -> String {
     match order.next_in {
+        None if order.poller == Poller::Fleet => String::new(),
+        None if order.poller == Poller::Leader => "by the leader".into(),
         None if order.barred => "account closed".into(),
         None if order.last_poll.is_none() && !order.phase.needs_person() => "at the start".into(),
         None => "-".into(),
@@ -91,6 +94,7 @@ fn note(order: &OrderStatus) -> String {
         reissue
     } else {
         match order.phase {
+            Phase::Waiting if order.poller == Poller::Fleet => "waits for what its fleet publishes".into(),
             Phase::Waiting => {
                 order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
             }
@@ -164,8 +168,13 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
     let but = if order.other_name.is_some() { ", which matches none of its domains" } else { "" };
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let last = order.last_poll.as_deref().unwrap_or("never");
+    let of = match order.poller {
+        Poller::Host | Poller::Leader => format!("{product} {order_number} on account {account}"),
+        Poller::Fleet => format!("{product}, of the fleet"),
+    };
+    let is_polled = order.poller != Poller::Fleet;
     let mut lines = vec![
-        ("order", Some(format!("{name} ({product} {order_number} on account {account})"))),
+        ("order", Some(format!("{name} ({of})"))),
         ("for", order.fqdn.as_ref().map(|fqdn| format!("{fqdn}{but}"))),
         ("phase", Some(format!("{}{since}", order.phase))),
         ("because", order.reason.clone()),
@@ -180,8 +189,11 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
     lines.extend([
         ("re-issue", asked.or(waits)),
         ("vendor", order.vendor.as_ref().map(|vendor| format!("{} (at {})", vendor.text, vendor.at))),
-        ("polls", Some(format!("{polls}, last {last}"))),
-        ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| order.unpolled().to_owned()))),
+        ("polls", is_polled.then(|| format!("{polls}, last {last}"))),
+        (
+            "next poll",
+            is_polled.then(|| order.next_poll.clone().unwrap_or_else(|| order.unpolled().to_owned())),
+        ),
     ]);
     if let Some(installed) = &order.certificate {
         let CertificateStatus { serial, fingerprint, not_before, not_after, names, .. } = installed;

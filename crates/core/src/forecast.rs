@@ -139,7 +139,8 @@ pub fn forecast(config: &Config, loaded: &Loaded, now: Now) -> Forecast {
         orders.push(OrderForecast { name: order.name.to_string(), events });
     }
     let gap = config.calls.call_gap;
-    let accounts = config.accounts.iter().map(|account| {
+    // A follower calls nobody.
+    let accounts = config.accounts.iter().filter(|_| !config.follows()).map(|account| {
         let load = loads.remove(&*account.name).unwrap_or_default();
         load.account(&account.name, gap, from, &mut warnings)
     });

@@ -56,6 +56,13 @@ pub fn nagios(path: &Path) -> Result<(), Exit> {
     }
 }
 
+/// How the fleet of this host stands, if it is in one.
+pub(in crate::commands) fn seen(config: &Config) -> Result<Option<FleetStatus>, Exit> {
+    // A name that cannot be one is `check`'s to say.
+    let named = config.fleet.as_ref().and_then(|fleet| Some((fleet, member::name(fleet).ok()?)));
+    named.map(|(fleet, name)| look(config, fleet, &name)).transpose()
+}
+
 fn shown(status: &FleetStatus) -> Result<(), Exit> {
     if status.is_read() { Ok(()) } else { Err(Exit::Failed) }
 }

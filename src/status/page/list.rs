@@ -33,6 +33,7 @@ impl Status {
         let view = View { page: view.page.min(pages), ..view };
         let shown = orders.iter().skip((view.page - 1) * ORDERS).take(ORDERS);
         let main = html! {
+            @if let Some(fleet) = &self.fleet { p.dim { (fleet.words()) } }
             (self.alerts())
             section aria-labelledby="orders" {
                 h2 #orders tabindex="-1" { (title(&orders, view)) }

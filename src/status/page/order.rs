@@ -6,7 +6,7 @@ use super::ahead::timeline;
 use super::parts::{badge, bar, clipped, commands, date, exactly, mark, moment, pager, prose, urgent};
 use super::{Frame, Shown, View};
 use crate::status::{
-    CertificateStatus, Explanation, HistoryEntry, HookState, HookStatus, OrderStatus, ProbeStatus,
+    CertificateStatus, Explanation, HistoryEntry, HookState, HookStatus, OrderStatus, Poller, ProbeStatus,
 };
 use certcollectd_core::engine::time::rfc3339;
 use certcollectd_core::forecast::Forecast;
@@ -95,7 +95,13 @@ fn header(order: &OrderStatus) -> Markup {
     html! {
         h1 { (order.name) " " (badge(mark(order))) }
         p.dim {
-            (order.product) " order " (clipped(&order.order_number, 100)) " on account " (order.account) ", "
+            @match order.poller {
+                Poller::Host | Poller::Leader => {
+                    (order.product) " order " (clipped(&order.order_number, 100)) " on account " (order.account)
+                }
+                Poller::Fleet => { (order.product) " order of the fleet" }
+            }
+            ", "
             (order.phase)
             @if let Some(since) = &order.since { " since " (moment(since)) }
         }

@@ -206,6 +206,12 @@ fn a_follower_sees_itself_and_says_so() {
     let hosts = status["hosts"].as_array().unwrap();
     assert!(hosts.len() == 1 && hosts[0]["name"] == "f1", "{status:#}");
     assert_eq!(status["orders"][0]["state"], "rolling");
+    let (_, text) = follower.call(&["explain", "www"]);
+    for part in
+        ["Generation 2 is published for the group web", "On this host it is working (it is being installed)."]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let (_, text) = follower.call(&["fleet", "status"]);
     assert!(text.contains("this host is a follower") && !text.contains("no collector leads"), "{text}");
     assert_eq!(follower.call(&["fleet", "status", "--nagios"]).0, 0);
@@ -349,6 +355,63 @@ fn the_lines_that_grant_rights_run_and_grant_no_more() {
 }
 
 #[test]
+fn status_of_a_follower_speaks_of_no_polls() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let mut follower = follower(&cluster, "f1");
+    follower.start_again();
+    let fleet = |store: &str| serde_json::json!({"role": "follower", "name": "f1", "store": store, "leader": null, "term": null});
+    follower.until("it knows its store", |setting| setting.status()["fleet"] == fleet("ok"));
+    let status = follower.status();
+    assert_eq!(status["accounts"].as_array().map(Vec::len), Some(0));
+    let order = &status["orders"][0];
+    for key in ["account", "order_number", "next_poll"] {
+        assert_eq!(order[key], Value::Null, "{key}");
+    }
+    for command in [&["status"][..], &["status", "www"], &["explain", "www"]] {
+        let (code, text) = follower.call(command);
+        assert_eq!(code, 0, "{text}");
+        for word in ["poll ", "POLL", "polls", "account", "vendor has"] {
+            assert!(!text.contains(word), "{command:?} says {word}: {text}");
+        }
+    }
+    let (_, text) = follower.call(&["status"]);
+    assert!(text.contains("f1 takes what its fleet publishes; the store is ok"), "{text}");
+    let (_, text) = follower.call(&["explain", "www"]);
+    assert!(text.contains("No collector has published anything of it."), "{text}");
+    assert_eq!(follower.stop(), Some(0));
+    drop(cluster);
+    follower.start_again();
+    follower.until("the store is away", |setting| setting.status()["fleet"] == fleet("away"));
+    let (code, line) = follower.call(&["status", "--nagios"]);
+    assert!(code == 1 && line.contains("the fleet's store: "), "{line}");
+    assert_eq!(follower.stop(), Some(0));
+}
+
+#[test]
+fn check_names_each_endpoint_that_is_away() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = format!("http://{}", away.local_addr().unwrap());
+    drop(away);
+    let mut setting = Setting::new();
+    let mut check = |endpoints: &[&str]| {
+        setting.clear_tables();
+        setting.table(&format!(
+            "[fleet]\nrole = \"collector\"\nname = \"col-1\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = {endpoints:?}"
+        ));
+        setting.write_configuration();
+        setting.call(&["check"])
+    };
+    let sound = cluster.endpoint(0);
+    let (code, text) = check(&[&sound]);
+    assert!(code == 0 && !text.contains("[fleet]"), "{text}");
+    let (code, text) = check(&[&sound, &gone]);
+    assert!(code == 0 && text.contains(&format!("[fleet]: etcd {gone}")) && !text.contains(&sound), "{text}");
+    let (code, text) = check(&[&gone]);
+    assert!(code == 2 && text.contains(&format!("[fleet]: etcd {gone}")), "{text}");
+}
+
+#[test]
 fn words_to_a_roll_out_are_for_the_leader() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     let shared = cluster.connect();
@@ -381,6 +444,12 @@ fn words_to_a_roll_out_are_for_the_leader() {
     let (code, text) = leader.call(&["fleet", "skip", "www"]);
     assert!(code == 0 && text.contains("goes on without f1"), "{text}");
     leader.until("it goes on without that host", |setting| state(setting) == "rolling");
+    let hosts = |setting: &Setting| json(setting, &["health", "--json"]).1["data"]["fleet"]["hosts"].clone();
+    leader.until("its daemon counts them", |setting| {
+        let hosts = hosts(setting);
+        hosts["failed"] == 1 && hosts["behind"] == 1 && hosts["done"] == 0 && hosts["silent"] == 0
+    });
+    assert_eq!(hosts(&other), Value::Null, "only the one that leads watches them");
     assert_eq!(leader.call(&["fleet", "hold", "www"]).0, 0);
     leader.until("a person holds it", |setting| state(setting) == "held");
     let (code, line) = leader.call(&["fleet", "status", "--nagios"]);
@@ -389,6 +458,10 @@ fn words_to_a_roll_out_are_for_the_leader() {
     leader.until("it may go everywhere", |setting| state(setting) == "rolling");
     store(&shared, vec![report("f2", 2, State::Done, "", 0)]);
     leader.until("every host has it but the one that was left out", |setting| state(setting) == "done");
+    leader.until("its daemon counts them", |setting| {
+        let hosts = hosts(setting);
+        hosts["done"] == 1 && hosts["behind"] == 0 && hosts["lag_seconds"] == 0
+    });
 
     for setting in [&leader, &other] {
         let (code, text) = setting.call(&["fleet", "accept-restore"]);

@@ -264,8 +264,13 @@ pub fn of_daemon(lost: Option<&str>, vitals: Option<&Vitals>, orders: usize) -> 
         let why = "the configuration was changed and is invalid; the one before stays in force".to_owned();
         findings.push(find(FindingKind::ConfigInvalid, Urgency::Warning, why));
     }
-    let local = vitals.into_iter().flat_map(|vitals| &vitals.findings);
-    findings.extend(local.map(|why| find(FindingKind::Local, Urgency::Warning, why.clone())));
+    if let Some(vitals) = vitals {
+        let trouble = vitals.fleet.as_ref().and_then(|fleet| fleet.trouble.as_ref());
+        let trouble = trouble.map(|why| format!("the fleet's store: {why}"));
+        let trouble = trouble.filter(|why| !vitals.findings.contains(why));
+        let local = vitals.findings.iter().cloned().chain(trouble);
+        findings.extend(local.map(|why| find(FindingKind::Local, Urgency::Warning, why)));
+    }
     if orders == 0 {
         findings.push(find(FindingKind::NoOrder, Urgency::Warning, "no order is configured".into()));
     }
