@@ -601,7 +601,7 @@ impl HostStatus {
         };
         HostStatus {
             name: name.to_owned(),
-            groups: groups.map(|group| group.to_string()).collect(),
+            groups: groups.map(ToString::to_string).collect(),
             seen: rows.heard().map(rfc3339),
             silent,
             orders: rows.reports.iter().map(report).collect(),
