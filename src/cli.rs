@@ -446,12 +446,12 @@ enum Fleet {
         #[arg(long)]
         json: bool,
     },
-    /// Print the etcdctl lines that give a host its user and its rights
+    /// Print the lines that give a host its user and its rights at the store
     #[command(
         after_help = "Example: certcollectd fleet grant web-017 --role follower --group web > grant.sh\n         \
         sh grant.sh < password\n\n\
-        Whoever administers etcd runs them, with the endpoints and the user in ETCDCTL_ENDPOINTS and ETCDCTL_USER. A \
-        follower may read what is published for its groups, and write what is its own."
+        Whoever administers etcd runs them, with the endpoints and the user in ETCDCTL_ENDPOINTS and ETCDCTL_USER. Where \
+        the configuration has store = \"postgres\" they are for psql, as owner of the table. A follower may read what is published for its groups, and write what is its own."
     )]
     Grant {
         /// Its name in the fleet: its user and role are called so too

@@ -1,9 +1,11 @@
-//! `fleet grant`: the lines by which an administrator of etcd gives a host its rights, and no more than those.
+//! `fleet grant`: the lines by which an administrator of the store gives a host its rights, and no more than
+//! those.
 
 use std::path::Path;
 
 use crate::commands::exit::Exit;
 use crate::commands::print::{fail, print};
+use crate::effects::shared::postgres::{Grantee, grants};
 use crate::sources::files;
 use certcollectd_core::config::fleet::{Fleet, StoreKind};
 use certcollectd_core::config::is_name;
@@ -29,7 +31,7 @@ pub struct Grant<'a> {
     pub prefix: Option<&'a str>,
 }
 
-/// Prints the lines. `path` is read for the prefix only, where there is such a file.
+/// Prints the lines. `path` is read for the prefix and the kind of the store, where there is such a file.
 pub fn grant(path: &Path, grant: &Grant<'_>) -> Result<(), Exit> {
     let usage = |why: &str| Err(fail(Exit::Usage, why));
     for name in [grant.name].into_iter().chain(grant.groups.iter().map(String::as_str)) {
@@ -60,8 +62,28 @@ pub fn grant(path: &Path, grant: &Grant<'_>) -> Result<(), Exit> {
         (None, Some(fleet)) => &fleet.prefix,
         (None, None) => Fleet::PREFIX,
     };
-    print(&lines(grant, prefix));
+    let lines = match configured.as_ref().map_or(StoreKind::Etcd, |fleet| fleet.store) {
+        StoreKind::Etcd => lines(grant, prefix),
+        StoreKind::Postgres => statements(grant, prefix).map_err(|why| fail(Exit::Usage, &why))?,
+    };
+    print(&lines);
     Ok(())
+}
+
+/// For `psql`. The password is asked for last: what stands below would be taken for it.
+fn statements(grant: &Grant<'_>, prefix: &str) -> Result<String, String> {
+    let name = grant.name;
+    let groups: Vec<&str> = grant.groups.iter().map(String::as_str).collect();
+    let grantee = match grant.role {
+        Role::Collector => Grantee::Collector,
+        Role::Follower => Grantee::Follower { host: name, groups: &groups },
+    };
+    let rights = grants(prefix, name, grantee)?;
+    Ok(format!(
+        "-- The rights of {name}, a {}, for psql. The last line asks for the password.\n\
+         CREATE ROLE \"{name}\" LOGIN;\n{rights}\\password \"{name}\"",
+        grant.role
+    ))
 }
 
 /// What a role may do with which keys; `true` means all that begin so.

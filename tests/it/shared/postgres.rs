@@ -15,6 +15,7 @@ use super::proxy::{Answers, foreign, until};
 use super::server::{Server, endpoint};
 use super::{expect, is_away, put, row, swap, text};
 use crate::certs::ca;
+use crate::setting::Setting;
 
 #[test]
 fn a_collector_makes_the_table_and_a_follower_does_not() {
@@ -346,6 +347,38 @@ fn a_follower_writes_no_rows_but_its_own() {
         assert_eq!(web.check().await[0].problems, [""; 0]);
     });
     assert!(grants(prefix, &"x".repeat(62), Grantee::Collector).unwrap_err().contains("61 bytes"));
+}
+
+#[test]
+fn the_statements_that_grant_rights_run() {
+    let Some(server) = Server::start(&[]) else { return };
+    let mut setting = Setting::new();
+    setting.table(&format!(
+        "[fleet]\nrole = \"collector\"\nname = \"col-1\"\ngroups = [\"web\"]\nstore = \"postgres\"\n\
+         endpoints = [{:?}]\n",
+        server.endpoint()
+    ));
+    setting.write_configuration();
+    let (_, status) = setting.call(&["fleet", "status", "--json"]);
+    assert!(status.contains("\"leader\""), "{status}");
+    let run = |arguments: &[&str]| {
+        let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
+        assert_eq!(code, 0, "{lines}");
+        let (statements, last) = lines.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(last, format!("\\password \"{}\"", arguments[0]));
+        server.psql("fleet", statements);
+        server.psql("fleet", &format!("ALTER ROLE \"{}\" PASSWORD '{PASSWORD}'", arguments[0]));
+        Shared::connect(server.as_user(arguments[0], PASSWORD))
+    };
+    let follower = run(&["web-1", "--role", "follower", "--group", "web"]);
+    let collector = run(&["col-1", "--role", "collector"]);
+    block_on(async {
+        assert_eq!(collector.commit(&swap("pub/web/www", None, "1")).await, Committed::Done);
+        assert_eq!(follower.commit(&put("hosts/web-1/seen", "1")).await, Committed::Done);
+        let outcome = follower.commit(&put("pub/web/www", "2")).await;
+        assert!(matches!(outcome, Committed::Refused(Trouble::Denied(_))), "{outcome:?}");
+        assert_eq!(collector.list("").await.unwrap().rows.len(), 2);
+    });
 }
 
 #[test]
