@@ -451,7 +451,8 @@ enum Fleet {
         after_help = "Example: certcollectd fleet grant web-017 --role follower --group web > grant.sh\n         \
         sh grant.sh < password\n\n\
         Whoever administers etcd runs them, with the endpoints and the user in ETCDCTL_ENDPOINTS and ETCDCTL_USER. Where \
-        the configuration has store = \"postgres\" they are for psql, as owner of the table. A follower may read what is published for its groups, and write what is its own."
+        the configuration has store = \"postgres\" they are for psql, as owner of the table. A follower may read what is \
+        published for its groups, and write what is its own."
     )]
     Grant {
         /// Its name in the fleet: its user and role are called so too
