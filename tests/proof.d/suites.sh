@@ -40,7 +40,7 @@ suite lease "whatever is lost, late, killed or stands still: no two collectors c
     tests lease::
 suite fleet-kill "kill -9 of the collector that leads: no two calls at once, none early, no certificate lost, another one leads" \
     tests fleet::kill::
-suite fleet-stop "a leader that stands still past its lease, or between its last look and the write, calls nobody afterwards" \
+suite fleet-stop "a leader that stands still past its lease, or in a call before its bytes have left, calls nobody afterwards" \
     tests fleet::stop::
 suite fleet-cut "cut off from the store or the vendor, or with a store that answers nobody: no call after the lease" \
     tests fleet::cut::

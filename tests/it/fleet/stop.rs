@@ -1,4 +1,4 @@
-//! The leader stands still for longer than its lease: at any moment, and between its last look at the clock and the write.
+//! The leader stands still for longer than its lease: at any moment, and when the timer of a call is set.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -67,7 +67,7 @@ fn a_leader_that_stood_still_calls_nobody() {
 }
 
 #[test]
-fn a_call_that_stalls_before_its_write_ends_the_process() {
+fn a_call_that_stalls_behind_its_timer_ends_the_process() {
     // Not its parent: so it is the daemon that is waited for.
     let stall = "inject=timer_settime:delay_exit=4000000:when=1";
     let tracer = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=timer_settime", "-e", stall];
@@ -98,6 +98,6 @@ fn a_call_that_stalls_before_its_write_ends_the_process() {
     fleet.until("the other one goes on", |fleet| fleet.is_published(0));
     fleet.assert_calls_kept_apart();
     figure(
-        "a process that stalls between its last look and the write: ended by signal 14, nothing of its call arrived, the next one went on",
+        "a process that stalls behind the timer of its call: ended by signal 14, nothing of the call arrived, the next leader went on",
     );
 }
