@@ -476,3 +476,35 @@ fn words_to_a_roll_out_are_for_the_leader() {
     });
     assert_eq!((leader.stop(), other.stop()), (Some(0), Some(0)));
 }
+
+#[test]
+fn a_store_that_went_back_is_accepted_once() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let shared = cluster.connect();
+    let mut host = collector(&cluster, "col-1");
+    store(&shared, vec![beat(6, 0, ",\"released\":true"), row("term", "{\"term\":6,\"process\":\"p\"}")]);
+    let fleet = |setting: &Setting| json(setting, &["fleet", "status", "--json"]).1;
+    host.start().until("it leads", |host| fleet(host)["leader"] == "col-1");
+    assert_eq!(host.stop(), Some(0));
+    assert_eq!((&fleet(&host)["term"], &fleet(&host)["store"]), (&7.into(), &"ok".into()));
+
+    store(&shared, vec![beat(5, 0, ",\"released\":true"), row("term", "{\"term\":5,\"process\":\"p\"}")]);
+    let (code, line) = host.call(&["fleet", "status", "--nagios"]);
+    assert!(code == 2 && line.contains("the store went back from term 7 to 5"), "{line}");
+    assert!(line.contains("certcollectd fleet accept-restore"), "{line}");
+    host.start_again();
+    host.until("its daemon stands back", |host| host.status()["fleet"]["store"] == "behind");
+    let (code, text) = host.call(&["fleet", "accept-restore"]);
+    assert!(code == 0 && text.contains("at term 5 after 7"), "{text}");
+    host.until("it leads again", |host| fleet(host)["leader"] == "col-1");
+    assert_eq!(fleet(&host)["store"], "ok");
+    assert_eq!(host.stop(), Some(0));
+
+    // Also where it is cut off before it leads again.
+    store(&shared, vec![beat(4, 0, ""), row("term", "{\"term\":4,\"process\":\"p\"}")]);
+    host.start_again();
+    host.until("its daemon stands back", |host| host.status()["fleet"]["store"] == "behind");
+    assert_eq!(host.call(&["fleet", "accept-restore"]).0, 0);
+    host.kill();
+    assert_eq!(fleet(&host)["store"], "ok");
+}
