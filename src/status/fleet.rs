@@ -410,6 +410,7 @@ impl FleetStatus {
         let skew = self.skew_seconds.map(|skew| format!(", clocks {skew} s apart")).unwrap_or_default();
         match (&self.leader, self.unseen) {
             (Some(leader), _) => format!("{leader} leads{term}{beat}{skew}; the store is {}", self.store),
+            (None, None) if !self.is_read() => format!("who leads is unknown; the store is {}", self.store),
             (None, None) => format!("no collector leads{term}{beat}{skew}; the store is {}", self.store),
             (None, Some(_)) => format!("the store is {}", self.store),
         }

@@ -226,6 +226,8 @@ fn a_store_that_is_away_is_said() {
     assert_eq!((code, &status["store"], &status["leader"]), (1, &"away".into(), &Value::Null), "{status:#}");
     let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
     assert!(code == 2 && line.contains(&cluster.endpoint(0)), "{line}");
+    let (code, text) = collector.call(&["fleet", "status"]);
+    assert!(code == 1 && text.contains("who leads is unknown; the store is away"), "{text}");
     let alone = Setting::new();
     alone.write_configuration();
     for command in [&["status"][..], &["step-down"], &["forget", "web-1"]] {
