@@ -176,7 +176,7 @@ impl Daemon {
             vitals: Vitals { configured_at: clock::now().unix(), ..Vitals::default() },
             lookout: None,
             textfile: Textfile::default(),
-            watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
+            watchdog: telemetry::watchdog(),
             lost: false,
             looked: None,
             onlooker: None,

@@ -140,6 +140,11 @@ pub fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
+/// How often the watchdog wants a sign, with room to spare; nothing where there is none.
+pub fn watchdog() -> Option<std::time::Duration> {
+    sd_notify::watchdog_enabled().map(|interval| interval / 3)
+}
+
 /// How a collector stands that does not lead, in our own words and names.
 pub fn standby(text: &str) {
     notify(&[NotifyState::Status(text)]);

@@ -111,7 +111,13 @@ async fn in_fleet(
             let collector = Collector::start(config.clone(), fleet, settings, &store, path, sender, lookout);
             let collector = collector.map_err(give_up)?;
             telemetry::ready();
-            Ok(collector.run(store, inbox).await.unsaved)
+            let end = collector.run(store, inbox).await;
+            if end.failed {
+                return Err(give_up(
+                    "what keeps the lease has ended; the log says why, and a restart helps".into(),
+                ));
+            }
+            Ok(end.unsaved)
         }
         Role::Follower => {
             let known = follower::known_fleet(&store).map_err(give_up)?;

@@ -26,6 +26,7 @@ use crate::effects::store::error::StoreError;
 use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, Snapshot, clock, watch as watched};
 use crate::telemetry;
+use certcollectd_core::api::push::Hint;
 use certcollectd_core::config::Config;
 use certcollectd_core::config::fleet::{Collector as Settings, Fleet, Role};
 use certcollectd_core::engine::Engine;
@@ -36,6 +37,10 @@ use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
 use certcollectd_core::fleet::rollout::Word;
 use certcollectd_core::fleet::rows;
 
+/// Between two signs of life where no watchdog wants them more often.
+const SLICE: Duration = Duration::from_secs(60);
+/// Notifications that are left for the leader at once.
+const HINTS: usize = 8;
 /// Requests of operators at once.
 const DESK: usize = 16;
 /// How often a request of the process itself waits for the keeper.
@@ -56,6 +61,11 @@ pub struct Collector {
     vitals: Vitals,
     /// The store held another fleet than this host has been in.
     is_stranger: bool,
+    /// The last term in which this host led; what is heard of it later is old.
+    last_term: u64,
+    /// Notifications that are being left for the leader.
+    hinting: Rc<Cell<usize>>,
+    watchdog: Option<Duration>,
     /// Tells whoever watches the configuration that another one is in force.
     lookout: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -65,11 +75,15 @@ pub struct Collector {
 pub struct End {
     /// The last save of the state failed.
     pub unsaved: bool,
+    /// What kept the lease ended by itself.
+    pub failed: bool,
 }
 
 /// Why a wait for the lease is over.
 enum Turn {
     Stop,
+    /// Nothing keeps the lease any more.
+    Fail,
     Lead(Term),
 }
 
@@ -123,6 +137,9 @@ impl Collector {
             sender,
             vitals,
             is_stranger: false,
+            last_term: 0,
+            hinting: Rc::default(),
+            watchdog: telemetry::watchdog(),
             lookout,
         })
     }
@@ -138,10 +155,13 @@ impl Collector {
     async fn take_turns(&mut self, mut store: Store, mut inbox: mpsc::Receiver<Message>) -> End {
         loop {
             let term = match self.stand_by(&mut store, &mut inbox).await {
-                Turn::Stop => return End { unsaved: false },
+                Turn::Stop => return End { unsaved: false, failed: false },
+                Turn::Fail => return End { unsaved: false, failed: true },
                 Turn::Lead(term) => term,
             };
             tracing::info!("{} leads the fleet, in term {}", self.name, term.number);
+            self.last_term = term.number;
+            telemetry::alive();
             let (engine, ledger, salt) = match self.take_over(&term, &mut store).await {
                 Ok(taken) => taken,
                 Err(why) => {
@@ -161,7 +181,7 @@ impl Collector {
                     tracing::warn!("{} leads no more: its term is over; it stands by", self.name);
                     self.reread().await;
                 }
-                Ended::Stopped => return End { unsaved: outcome.unsaved },
+                Ended::Stopped => return End { unsaved: outcome.unsaved, failed: false },
                 Ended::SteppedDown => self.reread().await,
             }
         }
@@ -178,6 +198,7 @@ impl Collector {
     async fn stand_by(&mut self, store: &mut Store, inbox: &mut mpsc::Receiver<Message>) -> Turn {
         telemetry::standby(&self.describe());
         loop {
+            telemetry::alive();
             tokio::select! {
                 message = inbox.recv() => match message {
                     Some(Message::Stop) => return Turn::Stop,
@@ -186,17 +207,18 @@ impl Collector {
                 },
                 changed = self.standing.changed() => {
                     if changed.is_err() {
-                        return Turn::Stop;
+                        return Turn::Fail;
                     }
                     let standing = self.standing.borrow_and_update().clone();
                     self.note(&standing, store);
                     telemetry::standby(&self.describe());
-                    if let Some(term) = standing.term {
+                    if let Some(term) = standing.term.filter(|term| term.number > self.last_term) {
                         return Turn::Lead(term);
                     }
                 }
+                // While nothing changes, somebody waits for a sign all the same.
+                () = sleep(self.watchdog.unwrap_or(SLICE)) => {}
             }
-            telemetry::alive();
         }
     }
 
@@ -238,7 +260,7 @@ impl Collector {
                 let _ = sender.send(Vitals { fleet: Some(self.vitals()), ..self.vitals.clone() });
             }
             Message::Finding { text, holds } => self.vitals.set_finding(text, holds),
-            Message::Hint(hint) => hints::leave(&self.shared, &hint).await,
+            Message::Hint(hint) => self.leave_hint(hint),
             Message::Command(command, sender) => {
                 let reply = self.answer(&command, store).await;
                 let _ = sender.send(reply);
@@ -270,6 +292,22 @@ impl Collector {
             return accept_restore(&self.standing, &self.requests).await;
         }
         CommandReply::new(false, not_here(&self.name, &self.vitals()))
+    }
+
+    /// Not waited for, and not without a limit: anybody may be able to send them.
+    fn leave_hint(&self, hint: Hint) {
+        let numbers = || hint.numbers.iter().chain(&hint.certificates);
+        let is_known =
+            self.config.orders.iter().any(|order| numbers().any(|number| number == order.handle.text()));
+        if !is_known || self.hinting.get() >= HINTS {
+            return;
+        }
+        let (shared, hinting) = (self.shared.clone(), self.hinting.clone());
+        hinting.set(hinting.get() + 1);
+        spawn_local(async move {
+            hints::leave(&shared, &hint).await;
+            hinting.set(hinting.get() - 1);
+        });
     }
 
     fn vitals(&self) -> FleetVitals {
@@ -410,8 +448,23 @@ impl Collector {
         }
         if let Some(sender) = stepped.take() {
             let sender: oneshot::Sender<CommandReply> = sender;
-            let text = format!("{} has stepped down; another collector takes over within seconds", self.name);
-            let _ = sender.send(CommandReply::new(true, text));
+            let reply = match outcome.ended {
+                Ended::SteppedDown => {
+                    let text = format!(
+                        "{} has stepped down; another collector takes over within seconds",
+                        self.name
+                    );
+                    CommandReply::new(true, text)
+                }
+                Ended::Stopped | Ended::Deposed => {
+                    let text = format!(
+                        "{} leads no more; another collector takes over after a lease at most",
+                        self.name
+                    );
+                    CommandReply::new(false, text)
+                }
+            };
+            let _ = sender.send(reply);
         }
         outcome
     }

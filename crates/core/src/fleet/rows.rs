@@ -163,30 +163,28 @@ pub fn read<'a>(
 /// they were told. Whichever record counts more calls is the later one.
 pub fn later(store: Loaded, mirror: Loaded) -> Loaded {
     let mut later = store;
-    for (name, known) in mirror.accounts {
-        match later.accounts.get_mut(&name) {
-            // Closed counts as the later of two: a login too many may lock the account at the vendor.
-            Some(record)
-                if record.calls > known.calls
-                    || (record.calls == known.calls
-                        && (record.closed.is_some() || known.closed.is_none())) =>
-            {
-                record.called = record.called.max(known.called);
-                record.paused_until = record.paused_until.max(known.paused_until);
-            }
-            _ => _ = later.accounts.insert(name, known),
+    for (name, mut known) in mirror.accounts {
+        if let Some(there) = later.accounts.remove(&name) {
+            let (newer, older) = if there.calls >= known.calls { (there, known) } else { (known, there) };
+            known = newer;
+            known.called = known.called.max(older.called);
+            known.paused_until = known.paused_until.max(older.paused_until);
+            // A login too many may lock the account at the vendor, so closed counts as the later of two.
+            known.closed = known.closed.or(older.closed);
         }
+        later.accounts.insert(name, known);
     }
-    for (name, known) in mirror.orders {
-        match later.orders.get_mut(&name) {
-            Some(there) if there.record.polls >= known.record.polls => {
-                there.record.polled = there.record.polled.max(known.record.polled);
-                if let (Some(due), Some(mirrored)) = (&mut there.record.due, known.record.due) {
-                    *due = (*due).max(mirrored);
-                }
+    for (name, mut known) in mirror.orders {
+        if let Some(there) = later.orders.remove(&name) {
+            let is_newer = there.record.polls >= known.record.polls;
+            let (newer, older) = if is_newer { (there, known) } else { (known, there) };
+            known = newer;
+            known.record.polled = known.record.polled.max(older.record.polled);
+            if let (Some(due), Some(other)) = (&mut known.record.due, older.record.due) {
+                *due = (*due).max(other);
             }
-            _ => _ = later.orders.insert(name, known),
         }
+        later.orders.insert(name, known);
     }
     for known in mirror.adopted {
         if !later.adopted.iter().any(|there| there.name == known.name) {

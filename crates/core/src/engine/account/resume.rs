@@ -116,7 +116,13 @@ impl Accounts<'_> {
                 self.touch_gate(gate);
                 self.outbox.save_first();
             }
-            Compared::New if is_as_found && resuming.is_empty() => {}
+            Compared::New if is_as_found && resuming.is_empty() => {
+                let text = format!(
+                    "account {account} is closed, and the password on this host is another one than was refused; \
+                     `certcollectd resume --account {account}` tries it"
+                );
+                self.note_account(Level::Warn, NoteKind::AccountClosed, gate, text);
+            }
             Compared::New => {
                 closed.spend(closed.tried.filter(|_| !unsent));
                 closed.tried = tag;
@@ -214,6 +220,11 @@ impl Accounts<'_> {
         for gate in 0..self.gates.len() {
             if self.gates[gate].record.closed.is_some() {
                 self.gates[gate].found = Found::Asked;
+                // Somebody wanted one call with the password of another host.
+                if std::mem::take(&mut self.gates[gate].record.trial) {
+                    self.touch_gate(gate);
+                    self.outbox.save_first();
+                }
                 self.check_credential(gate);
             }
         }
