@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::spawn_local;
+use tokio::task::{JoinSet, spawn_local};
 
 use crate::effects::Effects;
 use crate::effects::call::Leave;
@@ -42,6 +42,8 @@ const SLICE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// How long a stop waits for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
+/// A leader's save that takes longer counts as failed.
+const SLOWEST_SAVE: Duration = Duration::from_secs(5);
 /// How often the state's files are checked in addition to each save.
 const STORE_LOOK: Duration = Duration::from_secs(1);
 /// How often the state's files are checked while they are missing or replaced.
@@ -138,6 +140,8 @@ pub struct Daemon {
 pub struct Fleet {
     /// How it stands.
     pub vitals: Box<dyn Fn() -> FleetVitals>,
+    /// What goes on beside the loop. A panic in it is the daemon's.
+    pub tasks: JoinSet<()>,
     /// Is told each configuration that comes into force.
     pub configured: watch::Sender<Arc<Config>>,
     /// Takes what an operator wants of the fleet, and answers it.
@@ -255,6 +259,7 @@ impl Daemon {
                     None => self.deposed = true,
                 },
                 news = self.textfile.next() => self.find(news),
+                () = watch_over(&mut self.fleet) => {}
                 () = alarm.within(nap.min(look)) => self.handle(Event::Woke).await,
             }
         }
@@ -554,7 +559,14 @@ impl Daemon {
     /// Durable, or why not; no reason where this host does not lead any more and nothing of it counts.
     async fn save(&mut self, changes: &Changes) -> Result<(), Option<String>> {
         if let Some(tenure) = &self.tenure {
-            tenure.ledger.save(changes).await.map_err(|why| match why {
+            let begun = clock::now().time;
+            let saved = tenure.ledger.save(changes).await;
+            let took = clock::now().time.since(begun);
+            if saved.is_ok() && took > SLOWEST_SAVE {
+                // The end of a call that follows is on record as if it had begun before that.
+                return Err(Some(format!("the fleet's store took {} s for it", took.as_secs())));
+            }
+            saved.map_err(|why| match why {
                 Unwritten::Deposed => {
                     self.deposed = true;
                     None
@@ -564,6 +576,20 @@ impl Daemon {
         }
         self.store.save(changes).map_err(|error| Some(error.to_string()))
     }
+}
+
+/// Waits for ever, unless something beside the loop panics.
+async fn watch_over(fleet: &mut Option<Fleet>) {
+    if let Some(fleet) = fleet {
+        while let Some(ended) = fleet.tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                resume_unwind(error.into_panic());
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// The next change of the last moment for calls; nothing if the term is over.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::spawn_local;
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
 use super::rollouts::{Rollouts, Sight, Told};
@@ -364,7 +364,8 @@ impl Collector {
         term: &Term,
         store: &mut Store,
     ) -> Result<(Engine, Rc<Ledger>, Arc<[u8]>), String> {
-        let ledger = Rc::new(Ledger::new(self.shared.clone(), term, clock::now));
+        let skew = self.standing.borrow().skew.unwrap_or_default();
+        let ledger = Rc::new(Ledger::new(self.shared.clone(), term, clock::now).with_skew(skew));
         let said = |error: StoreError| error.to_string();
         let known = store.mark(member::FLEET).map_err(said)?.filter(|known| !known.is_empty());
         let id = ledger.identify(known.as_deref()).await.map_err(|why| match why {
@@ -412,17 +413,14 @@ impl Collector {
         let (name, standing, shared) = (self.name.clone(), self.standing.clone(), self.shared.clone());
         let (lease, sight) = (self.lease(), Rc::new(Cell::new(Sight::default())));
         let seen = sight.clone();
-        let (configured, _) = watch::channel(self.config.clone());
+        let (configured, configs) = watch::channel(self.config.clone());
         let vitals = Box::new(move || FleetVitals {
             hosts: Some(seen.get().vitals()),
             ..vitals(&name, lease, &standing.borrow(), &shared)
         });
-        daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
-        let tenure = Tenure { term, ledger: ledger.clone(), standing: self.standing.clone() };
-        daemon.lead(tenure, publisher, self.leave.clone(), salt);
         let stepped = Rc::new(Cell::new(None));
         let (words, told) = mpsc::channel(DESK);
-        let desk = Desk {
+        let operators = Desk {
             inbox: self.sender.clone(),
             standing: self.standing.clone(),
             requests: self.requests.clone(),
@@ -433,14 +431,15 @@ impl Collector {
             Role::Collector(settings) => settings.waves.clone(),
             Role::Follower => Box::default(),
         };
-        let attended = spawn_local(desk.attend(asked));
-        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, sight);
-        let rollouts = spawn_local(rollouts.run(told));
-        let hinted = spawn_local(hints::collect(self.shared.clone(), ledger, self.sender.clone()));
+        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, configs, sight);
+        let mut tasks = JoinSet::new();
+        tasks.spawn_local(operators.attend(asked));
+        tasks.spawn_local(rollouts.run(told));
+        tasks.spawn_local(hints::collect(self.shared.clone(), ledger.clone(), self.sender.clone()));
+        daemon.fleet = Some(daemon::Fleet { vitals, tasks, configured, desk });
+        let tenure = Tenure { term, ledger, standing: self.standing.clone() };
+        daemon.lead(tenure, publisher, self.leave.clone(), salt);
         let outcome = daemon.run(Goal::Stop).await;
-        attended.abort();
-        rollouts.abort();
-        hinted.abort();
         if outcome.ended != Ended::Deposed {
             // What was given up may still arrive for as long as this.
             let arrives = outcome.arrives_until;
@@ -566,7 +565,8 @@ fn findings(vitals: &FleetVitals, standing: &Standing) -> [((&'static str, Optio
     let skewed = standing.skew.filter(|skew| *skew > MOST_SKEW);
     let apart = skewed.map(|skew| {
         format!(
-            "this host's clock is {} s from the leader's: it does not stand for election until the clock is right",
+            "this host's clock is {} s from the leader's, and one of the two is wrong: this host does not stand for election \
+             until both are right, or the leader has been gone for two leases",
             skew.as_secs()
         )
     });

@@ -4,13 +4,14 @@
 //! engine, which judges it as it judges what the vendor sends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::catch_unwind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinSet, spawn_local};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::member;
@@ -98,7 +99,6 @@ pub fn follow(
     daemon.follow();
     daemon.onlooker = Some(Box::new(Reporter(saved)));
     let (configured, configs) = watch::channel(config.clone());
-    daemon.fleet = Some(daemon::Fleet { vitals, configured, desk });
     let known = daemon.records().orders.into_iter().map(|(name, known)| (name, known.record)).collect();
     let follower = Follower {
         shared,
@@ -113,10 +113,13 @@ pub fn follow(
         links: HashMap::new(),
         given: HashMap::new(),
         reported: HashMap::new(),
+        again: BTreeSet::new(),
         complaints: HashMap::new(),
         waiting: BTreeSet::new(),
     };
-    spawn_local(follower.run(records, asked));
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(follower.run(records, asked));
+    daemon.fleet = Some(daemon::Fleet { vitals, tasks, configured, desk });
     Ok(())
 }
 
@@ -152,6 +155,8 @@ struct Follower {
     given: HashMap<Arc<str>, (u64, Fingerprint)>,
     /// The last reports that the store has.
     reported: HashMap<Arc<str>, (u64, State, String)>,
+    /// Orders of which a refused publication is looked at once more.
+    again: BTreeSet<Arc<str>>,
     /// What is wrong with what is published of an order.
     complaints: HashMap<Arc<str>, String>,
     /// Orders whose key is not there yet, or whose window is shut.
@@ -175,6 +180,7 @@ impl Follower {
             wait = if listed { FIRST_WAIT } else { (wait * 2).min(LIST_EVERY) };
             if listed {
                 self.given.clear();
+                self.again = self.known.keys().cloned().collect();
                 self.consider_all().await;
             }
             loop {
@@ -362,7 +368,12 @@ impl Follower {
     }
 
     async fn consider_all(&mut self) {
-        let orders: Vec<Arc<str>> = self.config().orders.iter().map(|order| order.name.clone()).collect();
+        let published = self.rows.keys().filter_map(|key| match Key::parse(key) {
+            Some(Key::Publication { order, .. }) => Some(Arc::<str>::from(order)),
+            _ => None,
+        });
+        let orders: BTreeSet<Arc<str>> =
+            self.config().orders.iter().map(|order| order.name.clone()).chain(published).collect();
         for order in orders {
             self.consider(&order).await;
         }
@@ -372,11 +383,13 @@ impl Follower {
     async fn consider(&mut self, name: &Arc<str>) {
         self.waiting.remove(name);
         let config = self.config();
-        let Some(entry) = config.orders.iter().find(|entry| entry.name == *name) else { return };
+        let Some(entry) = config.orders.iter().find(|entry| entry.name == *name) else {
+            return self.not_wanted(name).await;
+        };
         let Some(group) = entry.settings.group.as_deref() else { return };
         let key = Key::Publication { group, order: name }.to_string();
         let Some(row) = self.rows.get(&key) else { return };
-        let publication = match Publication::read(name, row) {
+        let publication = match read(name, row) {
             Ok(publication) => publication,
             Err(refusal) => {
                 let why =
@@ -393,6 +406,13 @@ impl Follower {
         {
             self.given.remove(name);
             let (state, reason) = progress::of(entry, record, leaf);
+            if state == State::Quarantined && self.again.remove(name) {
+                // The refusal may have been caused by this machine: its roots, its clock.
+                if let Ok(bundle) = self.bundle(&publication).await {
+                    let message = Message::Published { order: name.clone(), generation, bundle };
+                    let _ = self.inbox.send(message).await;
+                }
+            }
             self.complain(name, None).await;
             return self.report(name, generation, state, reason).await;
         }
@@ -437,6 +457,17 @@ impl Follower {
         self.report(name, generation, State::Working, "it is being installed".into()).await;
         let message = Message::Published { order: name.clone(), generation, bundle };
         let _ = self.inbox.send(message).await;
+    }
+
+    /// An order of its groups that this host does not have: nobody is to wait for it.
+    async fn not_wanted(&mut self, name: &Arc<str>) {
+        let its =
+            |key: &str| matches!(Key::parse(key), Some(Key::Publication { order, .. }) if *order == **name);
+        let Some((_, row)) = self.rows.iter().find(|(key, _)| its(key)) else { return };
+        if let Ok(publication) = read(name, row) {
+            let reason = "this host has no such order in its configuration".to_owned();
+            self.report(name, publication.generation, State::Done, reason).await;
+        }
     }
 
     /// What is wrong with what is published of an order, once.
@@ -526,6 +557,12 @@ impl Follower {
             }
         }
     }
+}
+
+/// As an enemy may have written it, also one who knows of a mistake in what reads certificates.
+fn read(order: &str, row: &[u8]) -> Result<Publication, String> {
+    let read = catch_unwind(|| Publication::read(order, row).map_err(|refusal| refusal.to_string()));
+    read.unwrap_or_else(|_| Err("it cannot be read: internal error, please report it".into()))
 }
 
 /// Whether its windows are shut for an order, and it may wait.

@@ -22,6 +22,7 @@ use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::fleet::keys::{Key, PUBLICATIONS, ROWS};
 use certcollectd_core::fleet::lease::{Beat, Fence};
+use certcollectd_core::fleet::published::Meta;
 use certcollectd_core::fleet::rows;
 
 /// Under this name the state file keeps by which process's id it goes into a store, until all of it is there.
@@ -71,6 +72,7 @@ pub async fn import(shared: Rc<Shared>, name: &str, store: &mut Store) -> Result
             term: 1,
             beat: 1,
             at_ms: clock::now().wall,
+            lease_ms: 0,
             released: true,
         };
         let expected = vec![expect(Key::Term, Some(fence)), expect(Key::Lease, None)];
@@ -108,13 +110,20 @@ pub async fn export(
     }
     let beat: Option<Beat> = parse(Key::Lease, found.lease.as_deref())?;
     let last: Option<Fence> = parse(Key::Term, found.fence.as_deref())?;
-    let is_released = beat.as_ref().is_some_and(|beat| beat.released);
-    // One that stands by takes a released lease with its next look, and looks four times in a beat.
-    still(&shared, &found, if is_released { settings.beat } else { settings.lease + settings.beat }).await?;
+    // One that has stepped down stands back for a lease before it takes a released one.
+    still(&shared, &found, settings.lease + settings.beat).await?;
     let term = beat.map(|beat| beat.term).max(last.map(|last| last.term)).unwrap_or_default() + 1;
     let process: Box<str> = random_name().into();
     let fence = json(&Fence { term, process: process.clone() });
-    let beat = Beat { host: name.into(), process, term, beat: 1, at_ms: clock::now().wall, released: true };
+    let beat = Beat {
+        host: name.into(),
+        process,
+        term,
+        beat: 1,
+        at_ms: clock::now().wall,
+        lease_ms: 0,
+        released: true,
+    };
     let expected = vec![expect(Key::Lease, found.lease), expect(Key::Term, found.fence)];
     let puts = vec![row(Key::Lease, json(&beat)), row(Key::Term, fence.clone())];
     commit(&shared, expected, puts).await?;
@@ -123,6 +132,9 @@ pub async fn export(
     ledger.identify(known.as_deref()).await.map_err(said)?;
     let (loaded, salt) = ledger.load(store.salt()).await.map_err(said)?;
     let loaded = rows::later(loaded, mirror);
+    let row = found.meta.as_deref().ok_or("the store holds no fleet")?;
+    let meta = Meta::read(row).map_err(said)?.moved(name);
+    ledger.write(vec![(Key::Meta.to_string(), Some(meta.to_row()))]).await.map_err(unwritten)?;
     store.set_salt(&salt).map_err(said)?;
     let offset = Some(clock::now().offset());
     store.save(&Changes { offset, ..rows::all(&loaded) }).map_err(said)?;

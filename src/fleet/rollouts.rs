@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,6 +16,7 @@ use crate::effects::shared::ledger::{Ledger, Unwritten};
 use crate::effects::shared::{Change, News, Row, Shared, Trouble};
 use crate::sources::clock;
 use certcollectd_core::config::fleet::Wave;
+use certcollectd_core::config::{self, Config};
 use certcollectd_core::engine::command::CommandReply;
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::HostVitals;
@@ -30,6 +32,8 @@ const WAIT: Duration = Duration::from_secs(2);
 /// Reports that come within this are looked at together.
 const TOGETHER: Duration = Duration::from_millis(10);
 const PLACES: usize = 64;
+/// After a watch was lost.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What is watched.
 const PREFIXES: [&str; 3] = [HOSTS, PUBLICATIONS, GOES];
 
@@ -89,6 +93,11 @@ pub struct Rollouts {
     /// Since when an order's roll-out has not been done.
     open: BTreeMap<Box<str>, Time>,
     sight: Rc<Cell<Sight>>,
+    configs: watch::Receiver<Arc<Config>>,
+    /// The group of each order in the configuration.
+    groups: HashMap<Arc<str>, Arc<str>>,
+    /// Rows of orders that are in another group now, or in none.
+    left: BTreeSet<String>,
 }
 
 impl Rollouts {
@@ -96,9 +105,13 @@ impl Rollouts {
         shared: Rc<Shared>,
         ledger: Rc<Ledger>,
         waves: Box<[Wave]>,
+        configs: watch::Receiver<Arc<Config>>,
         sight: Rc<Cell<Sight>>,
     ) -> Rollouts {
         Rollouts {
+            configs,
+            groups: HashMap::new(),
+            left: BTreeSet::new(),
             shared,
             ledger,
             waves,
@@ -125,7 +138,7 @@ impl Rollouts {
                     WAIT
                 }
             }));
-            if listed.is_ok() && self.advance_all().await.is_err() {
+            if listed.is_ok() && (self.take_out().await.is_err() || self.advance_all().await.is_err()) {
                 return;
             }
             loop {
@@ -133,7 +146,10 @@ impl Rollouts {
                 let again = self.again.values().min().map_or(LIST_EVERY, |at| at.since(clock::now().time));
                 tokio::select! {
                     news = changes.recv(), if listed.is_ok() => {
-                        let Some(News::Changes(mut all)) = news else { break };
+                        let Some(News::Changes(mut all)) = news else {
+                            sleep(PAUSE).await;
+                            break;
+                        };
                         sleep(TOGETHER).await;
                         let mut is_lost = false;
                         while let Ok(more) = changes.try_recv() {
@@ -149,6 +165,8 @@ impl Rollouts {
                             break;
                         }
                     }
+                    // All rows are looked at with other eyes.
+                    Ok(()) = self.configs.changed() => break,
                     Some(told) = told.recv() => {
                         if self.tell(told).await.is_err() {
                             return;
@@ -177,6 +195,9 @@ impl Rollouts {
             rows.extend(listing.rows);
             watches.spawn_local(member::pass_on(self.shared.watch(prefix, listing.revision), news.clone()));
         }
+        let config = self.configs.borrow_and_update().clone();
+        let group = |order: &config::Order| Some((order.name.clone(), order.settings.group.clone()?));
+        self.groups = config.orders.iter().filter_map(group).collect();
         let known: BTreeSet<String> = rows.iter().map(|row| row.key.clone()).collect();
         for (host, rows) in &mut self.hosts {
             let key = |order: &str| Key::Report { host, order }.to_string();
@@ -184,8 +205,9 @@ impl Rollouts {
             rows.seen.take_if(|_| !known.contains(&Key::Seen { host }.to_string()));
         }
         self.hosts.retain(|_, rows| rows.seen.is_some() || !rows.reports.is_empty());
-        self.orders
-            .retain(|order, it| known.contains(&Key::Publication { group: &it.group, order }.to_string()));
+        self.orders.clear();
+        self.goes.clear();
+        self.left.clear();
         for row in rows {
             self.put(row);
         }
@@ -213,6 +235,11 @@ impl Rollouts {
                         rows.heard = Some(now);
                     }
                 }
+            }
+            Some(Key::Publication { group, order } | Key::Go { group, order })
+                if self.groups.get(order).map(|known| &**known) != Some(group) =>
+            {
+                self.left.insert(key);
             }
             Some(Key::Publication { group, order }) => {
                 if let Ok(publication) = Publication::read(order, &value) {
@@ -278,6 +305,16 @@ impl Rollouts {
         Ok(())
     }
 
+    /// Hosts that still want such an order keep what they have.
+    async fn take_out(&mut self) -> Result<(), ()> {
+        let rows = std::mem::take(&mut self.left).into_iter().map(|key| (key, None)).collect();
+        match self.ledger.write(rows).await {
+            Err(Unwritten::Deposed) => Err(()),
+            // The same again with the next listing.
+            Ok(()) | Err(Unwritten::Trouble(_)) => Ok(()),
+        }
+    }
+
     async fn advance_all(&mut self) -> Result<(), ()> {
         let orders: Vec<Box<str>> = self.orders.keys().cloned().collect();
         for order in orders {
@@ -330,12 +367,12 @@ impl Rollouts {
 
     /// Whether this host still leads.
     async fn advance(&mut self, name: &str) -> Result<(), ()> {
+        self.again.remove(name);
         let Some(order) = self.orders.get(name) else { return Ok(()) };
         let before = self.goes.get(name);
         let rollout = self.look(name, order, before);
-        match rollout.again {
-            Some(at) => _ = self.again.insert(name.into(), at),
-            None => _ = self.again.remove(name),
+        if let Some(at) = rollout.again {
+            self.again.insert(name.into(), at);
         }
         match rollout.state {
             rollout::State::Done => _ = self.open.remove(name),

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -62,6 +63,7 @@ pub struct Ledger {
     fence: Compare,
     boot: String,
     clock: fn() -> Now,
+    skew: Duration,
     last: Mutex<Last>,
 }
 
@@ -77,11 +79,16 @@ struct Last {
 impl Ledger {
     pub fn new(shared: Rc<Shared>, term: &Term, clock: fn() -> Now) -> Ledger {
         let fence = Compare { key: Key::Term.to_string(), value: Some(term.fence.clone()) };
-        Ledger { shared, fence, boot: boot_id(), clock, last: Mutex::default() }
+        Ledger { shared, fence, boot: boot_id(), clock, skew: Duration::ZERO, last: Mutex::default() }
+    }
+
+    /// As far as this machine's clock was found to be from the leader's before.
+    pub fn with_skew(self, skew: Duration) -> Ledger {
+        Ledger { skew, ..self }
     }
 
     fn boot(&self) -> Boot<'_> {
-        Boot { id: &self.boot, now: (self.clock)() }
+        Boot { id: &self.boot, now: (self.clock)(), skew: self.skew }
     }
 
     /// All of it is durable in the store when it returns.
@@ -184,6 +191,12 @@ impl Ledger {
         };
         let unread = |refusal| Identified::Not(format!("the row {key} of the store: {refusal}"));
         let meta = Meta::read(&row).map_err(unread)?;
+        if let Some(host) = meta.moved_to() {
+            return Err(Identified::Not(format!(
+                "this fleet has ended: `certcollectd fleet export` made its state that of {host}, which calls the vendor now. For \
+                 a new one set another `prefix` in [fleet]"
+            )));
+        }
         match known {
             Some(known) if known != meta.id() => Err(Identified::Other),
             Some(_) | None => Ok(meta.id().to_owned()),

@@ -64,6 +64,9 @@ impl Publisher {
         }
         let Some(key) = key(config, &inspect.name) else { return };
         match self.find(&key, &inspect.name).await {
+            // A store that was put back from a copy: what is on record is published again.
+            Ok(Some(there))
+                if inspect.current.as_deref().and_then(number) > Some(there.publication.generation) => {}
             Ok(Some(there)) => {
                 found.link = Link::Generation(there.generation());
                 found.certificates = std::iter::once(there.bundle.leaf).chain(there.bundle.chain).collect();

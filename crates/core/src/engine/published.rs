@@ -44,6 +44,8 @@ impl Order<'_> {
     fn take_published(&mut self, published: Published) {
         let Published { generation, bundle } = published;
         self.state.record.failures = 0;
+        let leaf = bundle.first().map(Certificate::fingerprint);
+        let is_known = self.state.record.offered.as_ref().is_some_and(|offered| Some(offered.leaf) == leaf);
         if let Some(leaf) = bundle.first() {
             let highest = self.state.record.offered.as_ref().and_then(|offered| offered.highest);
             let offered = Offered { generation, leaf: leaf.fingerprint(), highest };
@@ -57,8 +59,10 @@ impl Order<'_> {
             self.state.pending.look = self.state.record.installed.is_some();
             return self.touch();
         }
-        let text = format!("generation {generation} was published");
-        self.note(Level::Info, NoteKind::Published, text);
+        if !is_known {
+            let text = format!("generation {generation} was published");
+            self.note(Level::Info, NoteKind::Published, text);
+        }
         self.set_bundle(Bundle::Unjudged(bundle));
         self.state.record.trouble = None;
         self.state.pending.look = false;

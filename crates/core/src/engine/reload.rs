@@ -284,7 +284,9 @@ impl Engine {
                 trouble.next = now.time;
             }
         }
-        let files = before.settings.files != after.settings.files || before.copies != after.copies;
+        let files = before.settings.files != after.settings.files
+            || before.copies != after.copies
+            || before.settings.group != after.settings.group;
         self.orders.judge_window(id);
         let state = self.orders.state(id);
         let is_installed = state.record.installed.is_some()

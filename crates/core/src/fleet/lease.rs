@@ -37,9 +37,10 @@ impl Limits {
     }
 
     /// How long the same row must have been there for another process to take over.
-    fn patience(&self) -> Duration {
-        let seconds = u32::try_from(self.lease.as_secs() + 1).unwrap_or(u32::MAX);
-        self.lease.saturating_add(DRIFT.saturating_mul(seconds))
+    fn patience(&self, beat: Option<&Beat>) -> Duration {
+        let lease = self.lease.max(Duration::from_millis(beat.map_or(0, |beat| beat.lease_ms)));
+        let seconds = u32::try_from(lease.as_secs() + 1).unwrap_or(u32::MAX);
+        lease.saturating_add(DRIFT.saturating_mul(seconds))
     }
 }
 
@@ -64,6 +65,9 @@ pub struct Beat {
     pub beat: u64,
     /// What the leader's clock showed, UNIX milliseconds.
     pub at_ms: i64,
+    /// How long the leader may go on after it, milliseconds: hosts may be configured differently.
+    #[serde(default)]
+    pub lease_ms: u64,
     /// The leader has ended in order: nobody needs to wait.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
@@ -260,13 +264,13 @@ impl Lease {
     }
 
     fn stand_by(&self, now: Now) -> Step {
-        let skewed = self.skew(now).is_some_and(|skew| skew > MOST_SKEW);
+        let skewed = self.is_skewed(now);
         let from = match &self.standing {
             Standing::Standby(Some(seen)) if !skewed && self.went_back.is_none() => {
                 let from = self.may_take_over(seen);
                 let is_fresh = seen.is_fresh && now.time.since(seen.looked) < self.limits.look();
                 if from <= now.time && is_fresh {
-                    return Step::Write(take_over(&self.me, &seen.rows, self.highest, now));
+                    return Step::Write(take_over(&self.me, &self.limits, &seen.rows, self.highest, now));
                 }
                 Some(from).filter(|from| *from > now.time && is_fresh)
             }
@@ -278,10 +282,22 @@ impl Lease {
         Step::Wait(from.map_or(self.looks_from, |from| from.min(self.looks_from)))
     }
 
+    /// Nobody knows whose clock is wrong, so once the leader has been gone for as long again, whoever is there must do.
+    fn is_skewed(&self, now: Now) -> bool {
+        let is_gone = match &self.standing {
+            Standing::Standby(Some(seen)) => {
+                now.time >= seen.since + self.limits.patience(seen.rows.beat.as_ref()) + self.limits.lease
+            }
+            Standing::Standby(None) | Standing::Leading(_) => false,
+        };
+        !is_gone && self.skew(now).is_some_and(|skew| skew > MOST_SKEW)
+    }
+
     /// From when on these rows may be replaced.
     fn may_take_over(&self, seen: &Seen) -> Time {
         let released = seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
-        let over = if released { seen.since } else { seen.since + self.limits.patience() };
+        let over =
+            if released { seen.since } else { seen.since + self.limits.patience(seen.rows.beat.as_ref()) };
         over.max(self.stands_from)
     }
 
@@ -419,13 +435,21 @@ fn beat(limits: &Limits, tenure: &mut Tenure, known: Beat, released: bool, now: 
     }
 }
 
-fn take_over(me: &Candidate, rows: &Rows, highest: u64, now: Now) -> Write {
+fn take_over(me: &Candidate, limits: &Limits, rows: &Rows, highest: u64, now: Now) -> Write {
     let term = highest.saturating_add(1);
     let (host, process) = (me.host.clone(), me.process.clone());
     Write {
         expected: rows.clone(),
         fence: Fence { term, process: process.clone() },
-        beat: Beat { host, process, term, beat: 1, at_ms: now.wall, released: false },
+        beat: Beat {
+            host,
+            process,
+            term,
+            beat: 1,
+            at_ms: now.wall,
+            lease_ms: u64::try_from(limits.lease.as_millis()).unwrap_or(u64::MAX),
+            released: false,
+        },
     }
 }
 

@@ -218,6 +218,9 @@ pub fn next_generation(
 pub struct Meta {
     format: u32,
     id: Box<str>,
+    /// The host that has this fleet's state for itself now: nobody leads the fleet any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_to: Option<Box<str>>,
 }
 
 impl Meta {
@@ -225,7 +228,16 @@ impl Meta {
 
     /// `random` makes the fleet's id: another one in the place of the one that was seen first is another fleet.
     pub fn new(random: [u8; 16]) -> Meta {
-        Meta { format: FORMAT, id: crate::cert::hex(&random).into() }
+        Meta { format: FORMAT, id: crate::cert::hex(&random).into(), moved_to: None }
+    }
+
+    /// The same fleet at its end.
+    pub fn moved(self, host: &str) -> Meta {
+        Meta { moved_to: Some(host.into()), ..self }
+    }
+
+    pub fn moved_to(&self) -> Option<&str> {
+        self.moved_to.as_deref()
     }
 
     /// 32 hex digits in lower case.

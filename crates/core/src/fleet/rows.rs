@@ -5,6 +5,7 @@
 //! asked too early for a clock that is wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct Boot<'a> {
     /// The kernel's id of the boot, or nothing where it could not be read.
     pub id: &'a str,
     pub now: Now,
+    /// How far its clock may be from those that wrote the rows.
+    pub skew: Duration,
 }
 
 /// A record and what it takes to read it elsewhere.
@@ -60,7 +63,7 @@ impl Row {
     }
 
     fn origin(&self, boot: Boot<'_>) -> Origin {
-        let slack = i64::try_from(MOST_SKEW.as_millis()).unwrap_or(i64::MAX);
+        let slack = i64::try_from(boot.skew.max(MOST_SKEW).as_millis()).unwrap_or(i64::MAX);
         Origin {
             same_boot: !boot.id.is_empty() && self.boot == boot.id,
             offset: Some(self.offset_ms.saturating_add(slack)),
@@ -204,7 +207,7 @@ mod tests {
     const WALL: i64 = 1_800_000_000_000;
 
     fn boot(id: &str, up: i64, wall: i64) -> Boot<'_> {
-        Boot { id, now: Now { time: Time(up), wall } }
+        Boot { id, now: Now { time: Time(up), wall }, skew: Duration::ZERO }
     }
 
     fn changes(polled: i64, due: i64) -> Changes {
