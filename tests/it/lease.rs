@@ -635,7 +635,7 @@ fn a_store_from_before_stops_everybody_until_a_person_says_so() {
 }
 
 #[test]
-fn a_clock_too_far_from_the_leaders_is_no_candidates() {
+fn a_clock_too_far_from_the_leaders_is_no_candidates_at_first() {
     let (_, rows) = leader();
     let beat = rows.beat.clone().unwrap();
     // Written between two looks five seconds apart: what is known is a span.
@@ -645,14 +645,40 @@ fn a_clock_too_far_from_the_leaders_is_no_candidates() {
         let at_ms = at(200 + ahead).wall;
         let next = Rows { beat: Some(Beat { beat: 2, at_ms, ..beat.clone() }), ..rows.clone() };
         candidate.looked(next.clone(), at(205));
-        let wrote = (0..400).any(|second| match candidate.step(at(205 + second)) {
+        let mut writes_within = |seconds: i64| {
+            (0..seconds).any(|second| match candidate.step(at(205 + second)) {
+                Step::Look => {
+                    candidate.looked(next.clone(), at(205 + second));
+                    false
+                }
+                Step::Wait(_) => false,
+                Step::Write(_) => true,
+            })
+        };
+        assert_eq!(writes_within(300), stands, "{ahead} s");
+        // The leader is gone, and nobody knows whose clock is wrong.
+        assert!(writes_within(400), "{ahead} s");
+    }
+}
+
+/// Hosts may be configured differently: it is the leader's own time that is waited for.
+#[test]
+fn the_leaders_lease_counts_where_it_is_longer() {
+    let (_, rows) = leader();
+    let longer = Beat { lease_ms: 400_000, ..rows.beat.clone().unwrap() };
+    let rows = Rows { beat: Some(longer), ..rows };
+    let mut candidate = lease(1);
+    candidate.looked(rows.clone(), at(200));
+    let mut writes = |from: i64, to: i64| {
+        (from..to).any(|second| match candidate.step(at(second)) {
             Step::Look => {
-                candidate.looked(next.clone(), at(205 + second));
+                candidate.looked(rows.clone(), at(second));
                 false
             }
             Step::Wait(_) => false,
             Step::Write(_) => true,
-        });
-        assert_eq!(wrote, stands, "{ahead} s: {:?}", candidate.skew(at(205)));
-    }
+        })
+    };
+    assert!(!writes(200, 600));
+    assert!(writes(600, 610));
 }

@@ -28,7 +28,8 @@ const QUICK: &str = "interval = \"300ms\"\ncall_gap = \"0s\"\nguard_interval = \
 fn collector(cluster: &Cluster, name: &str) -> Setting {
     let mut setting = Setting::new();
     setting.polling(QUICK).table(&format!(
-        "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n{LEASE}",
+        "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n{LEASE}\n\
+         [[order]]\nname = \"www\"\norder_number = \"1\"\ndomains = [\"www.example.com\"]\n",
         cluster.endpoint(0)
     ));
     setting.write_configuration();
