@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::member;
 use crate::daemon::{self, Daemon, Onlooker};
 use crate::effects::install::keys::candidate;
-use crate::effects::shared::{Change, Commit, Committed, Listing, News, Row, Shared, Trouble};
+use crate::effects::shared::{Change, Commit, Committed, Listing, MOST_ROWS, News, Row, Shared, Trouble};
 use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, clock};
 use certcollectd_core::api::Untrusted;
@@ -48,6 +48,8 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 const SEEN_EVERY: Duration = Duration::from_secs(300);
 /// A key that is not there yet, or a window that is shut, is looked at so often.
 const LOOK: Duration = Duration::from_secs(10);
+/// A fleet has a few authorities; a store that lies may name any number.
+const MOST_LINKS: usize = 256;
 /// Messages of the watches, and requests of operators, at once.
 const PLACES: usize = 64;
 
@@ -110,6 +112,7 @@ pub fn follow(
         fleet: mark,
         known,
         rows: BTreeMap::new(),
+        signed: None,
         links: HashMap::new(),
         given: HashMap::new(),
         reported: HashMap::new(),
@@ -149,7 +152,9 @@ struct Follower {
     known: HashMap<Arc<str>, OrderRecord>,
     /// Publications and how far they may spread, by key.
     rows: BTreeMap<String, Vec<u8>>,
-    /// Certificates of chains.
+    /// When this host last said that it is there.
+    signed: Option<Time>,
+    /// Certificates of chains, not more than [`MOST_LINKS`].
     links: HashMap<Fingerprint, Vec<u8>>,
     /// What the engine was given and does not show yet.
     given: HashMap<Arc<str>, (u64, Fingerprint)>,
@@ -170,7 +175,6 @@ impl Follower {
         mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>,
     ) {
         let mut wait = FIRST_WAIT;
-        let mut seen_at = None;
         loop {
             let (news, mut changes) = mpsc::channel(PLACES);
             let mut watches = JoinSet::new();
@@ -185,10 +189,10 @@ impl Follower {
             }
             loop {
                 if listed
-                    && seen_at.is_none_or(|at: Time| clock::now().time.since(at) >= SEEN_EVERY)
+                    && self.signed.is_none_or(|at| clock::now().time.since(at) >= SEEN_EVERY)
                     && self.sign().await
                 {
-                    seen_at = Some(clock::now().time);
+                    self.signed = Some(clock::now().time);
                 }
                 let look = if self.waiting.is_empty() { LIST_EVERY } else { LOOK };
                 tokio::select! {
@@ -310,7 +314,47 @@ impl Follower {
             let row = own.iter().find(|row| row.key == key).and_then(|row| Report::read(&row.value).ok());
             row.is_some_and(|row| (row.generation, row.state) == (*generation, *state))
         });
+        let seen = Key::Seen { host: &self.name }.to_string();
+        self.signed = self.signed.filter(|_| own.iter().any(|row| row.key == seen));
+        self.take_back(&own).await;
         Ok(None)
+    }
+
+    /// What this host reported before it lost its state is not so any more: it would count as done, and get no turn.
+    async fn take_back(&mut self, own: &[Row]) {
+        let config = self.config();
+        let is_untrue = |row: &&Row| {
+            let Some(Key::Report { order, .. }) = Key::parse(&row.key) else { return false };
+            let Ok(report) = Report::read(&row.value) else { return false };
+            let offered = self.known.get(order).and_then(|record| record.offered.as_deref());
+            let is_known = offered.is_some_and(|offered| {
+                offered.generation == report.generation || offered.highest == Some(report.generation)
+            });
+            let is_begun = match report.state {
+                State::Done | State::Working | State::Failed => true,
+                State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+            };
+            let is_given =
+                self.given.get(order).is_some_and(|(generation, _)| *generation == report.generation);
+            let is_ours = config.orders.iter().any(|entry| *entry.name == *order);
+            is_ours && is_begun && !is_known && !is_given
+        };
+        let deletes: Vec<String> =
+            own.iter().filter(is_untrue).map(|row| row.key.clone()).take(MOST_ROWS).collect();
+        if !deletes.is_empty() {
+            let reports: Vec<Arc<str>> = deletes
+                .iter()
+                .filter_map(|key| match Key::parse(key)? {
+                    Key::Report { order, .. } => Some(order.into()),
+                    _ => None,
+                })
+                .collect();
+            // The same again with the next listing.
+            let _ = self.shared.commit(&Commit { deletes, ..Commit::default() }).await;
+            for order in reports {
+                self.reported.remove(&order);
+            }
+        }
     }
 
     /// Why what the store holds is not this host's fleet, or not any more.
@@ -490,6 +534,9 @@ impl Follower {
     }
 
     async fn bundle(&mut self, publication: &Publication) -> Result<Vec<Certificate>, String> {
+        if self.links.len() >= MOST_LINKS {
+            self.links.clear();
+        }
         let wanted: Vec<Fingerprint> =
             publication.chain.iter().copied().filter(|digest| !self.links.contains_key(digest)).collect();
         if !wanted.is_empty() {
