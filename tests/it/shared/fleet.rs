@@ -511,3 +511,30 @@ fn a_store_that_went_back_is_accepted_once() {
     host.kill();
     assert_eq!(fleet(&host)["store"], "ok");
 }
+
+/// A unit with a watchdog ends whoever gives no sign. While nothing happens a standby has nothing to say, and must.
+#[test]
+fn a_standby_shows_the_watchdog_that_it_lives() {
+    let Some(cluster) = Cluster::start(1, &[]) else { return };
+    let setting = collector(&cluster, "col-1");
+    let socket = setting.path("notify");
+    let listener = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let mut command = setting.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "1500000").env_remove("WATCHDOG_PID");
+    let mut collector = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut signs = 0;
+    let mut message = [0; 4096];
+    // The store is empty, so that it leads after a lease of seven seconds: four times as long as the watchdog waits.
+    let leads = loop {
+        let length = listener.recv(&mut message).unwrap();
+        let text = String::from_utf8_lossy(&message[..length]).into_owned();
+        signs += usize::from(text.contains("WATCHDOG=1"));
+        if text.contains("order") {
+            break signs;
+        }
+    };
+    collector.kill().unwrap();
+    collector.wait().unwrap();
+    assert!(leads >= 5, "{leads} signs within a lease");
+}
