@@ -47,11 +47,6 @@ pub fn grant(path: &Path, grant: &Grant<'_>) -> Result<(), Exit> {
         (Role::Follower, [_, ..]) | (Role::Collector, []) => {}
     }
     let configured = files::read_some(path, false).ok().and_then(|found| found.config.fleet.clone());
-    if configured.as_ref().is_some_and(|fleet| fleet.store == StoreKind::Postgres) {
-        return usage(
-            "these lines are etcd's, and [fleet] has store = \"postgres\": grant the rights there with its own means",
-        );
-    }
     let prefix = match (grant.prefix, &configured) {
         (Some(prefix), _) if prefix.ends_with('/') => prefix,
         (Some(prefix), _) => {
