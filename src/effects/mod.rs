@@ -125,11 +125,6 @@ impl Effects {
     /// Starts an effect. Saves, reports and replies are not for here: the loop carries them out in order.
     pub fn start(&mut self, effect: Effect, unix: i64) {
         match effect {
-            Effect::Inspect(_) | Effect::Install(_) | Effect::Activate(_) | Effect::Sweep { .. }
-                if let Some(publisher) = self.publisher.clone() =>
-            {
-                self.publish(effect, unix, publisher);
-            }
             Effect::Call(call) => self.call(call),
             Effect::TagCredential { account } => {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
@@ -143,6 +138,16 @@ impl Effects {
             }
             Effect::Inspect(inspect) => {
                 let roots = self.roots.clone();
+                if let Some(publisher) = self.publisher.clone() {
+                    let (config, disk) = (self.config.clone(), self.disk.clone());
+                    return self.spawn(Kind::Files(inspect.order), async move {
+                        let wanted = inspect.clone();
+                        let found = blocking::run(&disk, move || inspect::sources(&wanted, &roots, unix));
+                        let mut inspection = Box::new(found.await);
+                        publisher.look(&config, &inspect, &mut inspection).await;
+                        Event::Inspected { order: inspect.order, inspection }
+                    });
+                }
                 self.on_disk(Kind::Files(inspect.order), move |config| {
                     let mut inspection =
                         Box::new(inspect::inspect(&config.install_dir, &inspect, &roots, unix));
@@ -150,20 +155,42 @@ impl Effects {
                     Event::Inspected { order: inspect.order, inspection }
                 });
             }
-            Effect::Install(stage) => self.on_disk(Kind::Files(stage.order), move |config| {
-                let result = activate::install(&config.install_dir, &stage);
-                if result.as_ref().is_ok_and(|written| written.placed.is_ok()) {
-                    spare::keep(&config.state_dir, &stage.name, &stage.material);
+            Effect::Install(stage) => match self.publisher.clone() {
+                Some(publisher) => {
+                    let config = self.config.clone();
+                    self.spawn(Kind::Files(stage.order), async move {
+                        let result = publisher.install(&config, &stage).await;
+                        Event::Installed { order: stage.order, result }
+                    });
                 }
-                Event::Installed { order: stage.order, result }
-            }),
-            Effect::Activate(activate) => self.on_disk(Kind::Files(activate.order), move |config| {
-                let result = activate::activate(&config.install_dir, &activate);
-                if result.is_ok() {
-                    spare::keep(&config.state_dir, &activate.name, &activate.material);
+                None => self.on_disk(Kind::Files(stage.order), move |config| {
+                    let result = activate::install(&config.install_dir, &stage);
+                    if result.as_ref().is_ok_and(|written| written.placed.is_ok()) {
+                        spare::keep(&config.state_dir, &stage.name, &stage.material);
+                    }
+                    Event::Installed { order: stage.order, result }
+                }),
+            },
+            Effect::Activate(activate) => match self.publisher.clone() {
+                Some(publisher) => {
+                    let config = self.config.clone();
+                    self.spawn(Kind::Files(activate.order), async move {
+                        let result = publisher.activate(&config, &activate).await;
+                        Event::Activated { order: activate.order, result }
+                    });
                 }
-                Event::Activated { order: activate.order, result }
-            }),
+                None => self.on_disk(Kind::Files(activate.order), move |config| {
+                    let result = activate::activate(&config.install_dir, &activate);
+                    if result.is_ok() {
+                        spare::keep(&config.state_dir, &activate.name, &activate.material);
+                    }
+                    Event::Activated { order: activate.order, result }
+                }),
+            },
+            // What was published is overwritten, so there is nothing older to sweep.
+            Effect::Sweep { order, .. } if self.publisher.is_some() => {
+                self.spawn(Kind::Tidy(order), async move { Event::Tidied { order, problem: None } });
+            }
             Effect::Sweep { order, name, current } => self.on_disk(Kind::Tidy(order), move |config| {
                 let result = sweep::sweep(&config.install_dir, &name, &current, unix);
                 Event::Tidied { order, problem: result.err().map(|error| error.to_string()) }
@@ -200,36 +227,6 @@ impl Effects {
                 });
             }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
-        }
-    }
-
-    /// What is done on the disk elsewhere, in the store.
-    fn publish(&mut self, effect: Effect, unix: i64, publisher: Rc<Publisher>) {
-        let config = self.config.clone();
-        match effect {
-            Effect::Inspect(inspect) => {
-                let (disk, roots) = (self.disk.clone(), self.roots.clone());
-                self.spawn(Kind::Files(inspect.order), async move {
-                    let wanted = inspect.clone();
-                    let found = blocking::run(&disk, move || inspect::sources(&wanted, &roots, unix));
-                    let mut inspection = Box::new(found.await);
-                    publisher.look(&config, &inspect, &mut inspection).await;
-                    Event::Inspected { order: inspect.order, inspection }
-                });
-            }
-            Effect::Install(stage) => self.spawn(Kind::Files(stage.order), async move {
-                let result = publisher.install(&config, &stage).await;
-                Event::Installed { order: stage.order, result }
-            }),
-            Effect::Activate(activate) => self.spawn(Kind::Files(activate.order), async move {
-                let result = publisher.activate(&config, &activate).await;
-                Event::Activated { order: activate.order, result }
-            }),
-            // Older generations are overwritten.
-            Effect::Sweep { order, .. } => {
-                self.spawn(Kind::Tidy(order), async move { Event::Tidied { order, problem: None } });
-            }
-            _ => {}
         }
     }
 
