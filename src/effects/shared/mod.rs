@@ -5,6 +5,7 @@
 //! here, and taken off. Nothing is compared by revision: a store that was restored from a backup gives the
 //! same ones again.
 
+mod endpoints;
 mod etcd;
 
 pub mod keeper;

@@ -11,7 +11,6 @@ mod client;
 mod watch;
 mod wire;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -25,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::client::Failure;
 use self::wire::{Authenticated, Complaint, KeyValue, Kind, Page, Range, Transaction};
+use super::endpoints::Endpoints;
 use super::{Commit, Committed, Listing, Revision, Row, StoreSettings, Trouble};
 use crate::effects::blocking;
 use crate::effects::call::credential;
@@ -49,8 +49,7 @@ pub(super) struct Etcd {
     client: Mutex<Option<Client>>,
     /// Held while it logs in: the others wait for the same token.
     token: tokio::sync::Mutex<Option<HeaderValue>>,
-    /// The endpoint that is asked first.
-    first: AtomicUsize,
+    endpoints: Endpoints,
 }
 
 enum Paged {
@@ -62,12 +61,13 @@ enum Paged {
 impl Etcd {
     pub(super) fn new(settings: StoreSettings) -> Etcd {
         assert!(!settings.endpoints.is_empty(), "a store without an endpoint");
+        let endpoints = Endpoints::new(settings.endpoints.len());
         Etcd {
             settings: settings.into(),
             permit: blocking::permit(),
             client: Mutex::default(),
             token: tokio::sync::Mutex::default(),
-            first: AtomicUsize::new(0),
+            endpoints,
         }
     }
 
@@ -79,7 +79,7 @@ impl Etcd {
         }
         Err(Trouble::Other(format!(
             "{} is compacted in less time than a listing takes; compact it less often",
-            self.name(self.first.load(Relaxed))
+            self.name(self.endpoints.first())
         )))
     }
 
@@ -137,10 +137,10 @@ impl Etcd {
     pub(super) async fn commit(&self, commit: &Commit) -> Committed {
         let body = body(&wire::write(&self.settings.prefix, commit));
         let mut unsent = Vec::new();
-        for at in self.order() {
+        for at in self.endpoints.order() {
             let failure = match self.ask::<Transaction>(at, "/v3/kv/txn", &body).await {
                 Ok(answer) if answer.header.revision > 0 => {
-                    self.first.store(at, Relaxed);
+                    self.endpoints.answered(at);
                     return if answer.succeeded { Committed::Done } else { Committed::Fenced };
                 }
                 Ok(_) => Failure::Foreign,
@@ -183,23 +183,11 @@ impl Etcd {
     }
 
     /// Does what changes nothing at one endpoint after the other, until one has an answer that counts.
-    async fn read<T>(&self, work: impl AsyncFn(usize) -> Result<T, Failure>) -> Result<T, Trouble> {
-        let mut troubles = Vec::new();
-        for at in self.order() {
-            let failure = match work(at).await {
-                Ok(answer) => {
-                    self.first.store(at, Relaxed);
-                    return Ok(answer);
-                }
-                Err(failure) => failure,
-            };
-            let trouble = self.trouble(at, &failure);
-            if !self.pass_on(at, &failure) {
-                return Err(trouble);
-            }
-            troubles.push(trouble.to_string());
-        }
-        Err(Trouble::Away(troubles.join("; ")))
+    async fn read<T, W>(&self, work: impl Fn(usize) -> W) -> Result<T, Trouble>
+    where
+        W: Future<Output = Result<T, Failure>>,
+    {
+        self.endpoints.ask(work, |at, failure| (self.trouble(at, failure), self.pass_on(at, failure))).await
     }
 
     /// One request to one endpoint.
@@ -355,12 +343,6 @@ impl Etcd {
         }
     }
 
-    /// Endpoints, the one that answered last in front.
-    fn order(&self) -> impl Iterator<Item = usize> + use<> {
-        let (first, all) = (self.first.load(Relaxed), self.settings.endpoints.len());
-        (0..all).map(move |next| (first + next) % all)
-    }
-
     /// Whether another endpoint may do better; then it is asked first from now on.
     fn pass_on(&self, at: usize, failure: &Failure) -> bool {
         let elsewhere = match failure {
@@ -372,15 +354,9 @@ impl Etcd {
             },
         };
         if elsewhere {
-            self.leave(at);
+            self.endpoints.leave(at);
         }
         elsewhere
-    }
-
-    /// Asks the endpoint after this one first, if this one was asked first.
-    fn leave(&self, at: usize) {
-        let next = (at + 1) % self.settings.endpoints.len();
-        let _ = self.first.compare_exchange(at, next, Relaxed, Relaxed);
     }
 
     fn trouble(&self, at: usize, failure: &Failure) -> Trouble {

@@ -109,7 +109,7 @@ impl Etcd {
             Ok(Some(watched)) => watched,
             Ok(None) => {
                 // The member may be frozen. Another one knows.
-                self.leave(at);
+                self.endpoints.leave(at);
                 let idle = humantime::format_duration(self.settings.watch_idle);
                 return Err(format!("{}: the watch brought nothing for {idle}", self.name(at)));
             }

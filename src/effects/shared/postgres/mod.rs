@@ -15,7 +15,6 @@ mod tls;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
@@ -23,6 +22,7 @@ use tokio_postgres::SimpleQueryRow;
 
 use self::session::{Access, Address, Complaint, Failure, Heard, Moment, Session};
 use self::watch::Listener;
+use super::endpoints::{Endpoints, Troubles};
 use super::{Commit, Committed, Listing, Row, StoreSettings, Trouble};
 use crate::effects::blocking;
 use crate::effects::call::credential;
@@ -47,8 +47,7 @@ pub(super) struct Postgres {
     permit: Arc<Semaphore>,
     /// Connections to the endpoint of this number that nobody uses.
     idle: Mutex<Vec<(usize, Session)>>,
-    /// The endpoint that is asked first.
-    first: AtomicUsize,
+    endpoints: Endpoints,
     /// The last one that was read of.
     incarnation: Mutex<Option<String>>,
     listener: Mutex<Weak<Listener>>,
@@ -65,12 +64,13 @@ impl Postgres {
     pub(super) fn new(settings: StoreSettings) -> Postgres {
         assert!(!settings.endpoints.is_empty(), "a store without an endpoint");
         let addresses = settings.endpoints.iter().map(|endpoint| Address::parse(endpoint)).collect();
+        let count = settings.endpoints.len();
         Postgres {
             settings,
             addresses,
             permit: blocking::permit(),
             idle: Mutex::default(),
-            first: AtomicUsize::new(0),
+            endpoints: Endpoints::new(count),
             incarnation: Mutex::default(),
             listener: Mutex::default(),
         }
@@ -81,7 +81,7 @@ impl Postgres {
         let (moment, rows) = self.read(&sql).await?;
         let mut listed = Vec::with_capacity(rows.len());
         for (key, value) in rows {
-            let value = value.ok_or_else(|| foreign(&self.name(self.first.load(Relaxed))))?;
+            let value = value.ok_or_else(|| foreign(&self.name(self.endpoints.first())))?;
             listed.push(Row { key, value });
         }
         *lock(&self.incarnation) = Some(moment.incarnation);
@@ -98,22 +98,8 @@ impl Postgres {
     /// Asks one endpoint after the other, until one has an answer that counts: the moment, then keys and
     /// values.
     async fn read(&self, sql: &str) -> Result<(Moment, Vec<(String, Option<Vec<u8>>)>), Trouble> {
-        let mut troubles = Troubles::default();
-        for at in self.order() {
-            let failure = match self.read_at(at, sql).await {
-                Ok(answer) => {
-                    self.first.store(at, Relaxed);
-                    return Ok(answer);
-                }
-                Err(failure) => failure,
-            };
-            let trouble = self.trouble(at, &failure);
-            if !self.pass_on(at, &failure) {
-                return Err(trouble);
-            }
-            troubles.add(trouble);
-        }
-        Err(troubles.all())
+        let judge = |at, failure: &Failure| (self.trouble(at, failure), self.pass_on(at, failure));
+        self.endpoints.ask(|at| self.read_at(at, sql), judge).await
     }
 
     async fn read_at(
@@ -157,7 +143,7 @@ impl Postgres {
 
     pub(super) async fn commit(&self, commit: &Commit) -> Committed {
         let mut troubles = Troubles::default();
-        for at in self.order() {
+        for at in self.endpoints.order() {
             let mut tries = 0;
             let failure = loop {
                 tries += 1;
@@ -178,7 +164,7 @@ impl Postgres {
             if !self.pass_on(at, &failure) {
                 return Committed::Refused(trouble);
             }
-            troubles.add(trouble);
+            troubles.add(&trouble);
         }
         Committed::Refused(troubles.all())
     }
@@ -190,7 +176,7 @@ impl Postgres {
         match self.hold(at, &session, commit).await? {
             Held::Expected => {}
             Held::Otherwise => {
-                self.first.store(at, Relaxed);
+                self.endpoints.answered(at);
                 if session.ask_briefly("ROLLBACK").await.is_ok() {
                     self.give_back(at, session);
                 }
@@ -202,7 +188,7 @@ impl Postgres {
         let warnings = session.warnings();
         let failure = match outcome {
             Ok(_) if warnings.is_empty() => {
-                self.first.store(at, Relaxed);
+                self.endpoints.answered(at);
                 self.give_back(at, session);
                 return Ok(Committed::Done);
             }
@@ -316,12 +302,6 @@ impl Postgres {
         }
     }
 
-    /// Endpoints, the one that answered last in front.
-    fn order(&self) -> impl Iterator<Item = usize> + use<> {
-        let (first, all) = (self.first.load(Relaxed), self.settings.endpoints.len());
-        (0..all).map(move |next| (first + next) % all)
-    }
-
     /// Whether another endpoint may do better; then it is asked first from now on.
     fn pass_on(&self, at: usize, failure: &Failure) -> bool {
         let elsewhere = match failure {
@@ -335,8 +315,7 @@ impl Postgres {
             Failure::Said(said) => said.is_of_the_server(),
         };
         if elsewhere {
-            let next = (at + 1) % self.settings.endpoints.len();
-            let _ = self.first.compare_exchange(at, next, Relaxed, Relaxed);
+            self.endpoints.leave(at);
         }
         elsewhere
     }
@@ -408,25 +387,6 @@ impl Complaint {
             && (code == "25006"
                 || code == "55P03"
                 || ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class)))
-    }
-}
-
-/// Those of all endpoints.
-#[derive(Debug, Default)]
-struct Troubles {
-    texts: Vec<String>,
-    is_denied: bool,
-}
-
-impl Troubles {
-    fn add(&mut self, trouble: Trouble) {
-        self.is_denied |= matches!(trouble, Trouble::Denied(_));
-        self.texts.push(trouble.to_string());
-    }
-
-    fn all(self) -> Trouble {
-        let text = self.texts.join("; ");
-        if self.is_denied { Trouble::Denied(text) } else { Trouble::Away(text) }
     }
 }
 

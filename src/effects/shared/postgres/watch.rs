@@ -51,7 +51,7 @@ impl Listener {
 /// Until the client is gone.
 async fn listen(postgres: Weak<Postgres>, hints: broadcast::Sender<String>) {
     while let Some(postgres) = postgres.upgrade() {
-        for at in postgres.order() {
+        for at in postgres.endpoints.order() {
             let Ok(session) = postgres.open(at, Some(hints.clone())).await else { continue };
             if session.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await.is_err() {
                 continue;
