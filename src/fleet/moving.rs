@@ -20,6 +20,7 @@ use certcollectd_core::config::fleet::Collector;
 use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Time;
+use certcollectd_core::fleet::form::Malformed;
 use certcollectd_core::fleet::keys::{Key, PUBLICATIONS, ROWS};
 use certcollectd_core::fleet::lease::{Beat, Fence};
 use certcollectd_core::fleet::published::Meta;
@@ -41,7 +42,7 @@ pub async fn import(shared: Rc<Shared>, name: &str, store: &mut Store) -> Result
         return Err("the state of this host belongs to a fleet already; nothing was written".into());
     }
     let process = begun.unwrap_or_else(random_name);
-    let fence = json(&Fence { term: 1, process: process.as_str().into() });
+    let fence = Fence { term: 1, process: process.as_str().into() }.to_row();
     let found = Found::read(&shared).await?;
     if found.fence.as_ref() != Some(&fence) {
         let others = [ROWS, PUBLICATIONS];
@@ -76,7 +77,7 @@ pub async fn import(shared: Rc<Shared>, name: &str, store: &mut Store) -> Result
             released: true,
         };
         let expected = vec![expect(Key::Term, Some(fence)), expect(Key::Lease, None)];
-        commit(&shared, expected, vec![row(Key::Lease, json(&beat))]).await?;
+        commit(&shared, expected, vec![row(Key::Lease, beat.to_row())]).await?;
     }
     set(store, IMPORTING, "")?;
     Ok(format!(
@@ -108,13 +109,13 @@ pub async fn export(
     if found.meta.is_none() {
         return Err("the store holds no fleet under the `prefix` of [fleet]; nothing was changed".into());
     }
-    let beat: Option<Beat> = parse(Key::Lease, found.lease.as_deref())?;
-    let last: Option<Fence> = parse(Key::Term, found.fence.as_deref())?;
+    let beat: Option<Beat> = parse(Key::Lease, found.lease.as_deref(), Beat::read)?;
+    let last: Option<Fence> = parse(Key::Term, found.fence.as_deref(), Fence::read)?;
     // One that has stepped down stands back for a lease before it takes a released one.
     still(&shared, &found, settings.lease + settings.beat).await?;
     let term = beat.map(|beat| beat.term).max(last.map(|last| last.term)).unwrap_or_default() + 1;
     let process: Box<str> = random_name().into();
-    let fence = json(&Fence { term, process: process.clone() });
+    let fence = Fence { term, process: process.clone() }.to_row();
     let beat = Beat {
         host: name.into(),
         process,
@@ -125,7 +126,7 @@ pub async fn export(
         released: true,
     };
     let expected = vec![expect(Key::Lease, found.lease), expect(Key::Term, found.fence)];
-    let puts = vec![row(Key::Lease, json(&beat)), row(Key::Term, fence.clone())];
+    let puts = vec![row(Key::Lease, beat.to_row()), row(Key::Term, fence.clone())];
     commit(&shared, expected, puts).await?;
 
     let ledger = ledger(&shared, term, &fence);
@@ -178,7 +179,7 @@ async fn still(shared: &Shared, found: &Found, most: Duration) -> Result<(), Str
         sleep(LOOK).await;
         let now = Found::read(shared).await?;
         if now != *found {
-            let beat: Option<Beat> = parse(Key::Lease, now.lease.as_deref())?;
+            let beat: Option<Beat> = parse(Key::Lease, now.lease.as_deref(), Beat::read)?;
             let leader = beat.map_or_else(|| "a collector".into(), |beat| beat.host);
             return Err(format!(
                 "{leader} leads the fleet; nothing was changed. Stop certcollectd on every collector first"
@@ -227,13 +228,13 @@ fn ledger(shared: &Rc<Shared>, number: u64, fence: &[u8]) -> Ledger {
     Ledger::new(shared.clone(), &term, clock::now)
 }
 
-fn json<T: serde::Serialize>(row: &T) -> Vec<u8> {
-    serde_json::to_vec(row).expect("strings and numbers")
-}
-
-fn parse<T: serde::de::DeserializeOwned>(key: Key<'_>, value: Option<&[u8]>) -> Result<Option<T>, String> {
-    let read = value.map(serde_json::from_slice).transpose();
-    read.map_err(|error| format!("the row {key} of the store is not this program's ({error})"))
+fn parse<T>(
+    key: Key<'_>,
+    value: Option<&[u8]>,
+    read: impl Fn(&[u8]) -> Result<T, Malformed>,
+) -> Result<Option<T>, String> {
+    let read = value.map(read).transpose();
+    read.map_err(|why| format!("the row {key} of the store is not this program's ({why})"))
 }
 
 fn expect(key: Key<'_>, value: Option<Vec<u8>>) -> Compare {

@@ -195,8 +195,8 @@ impl Rows {
             Untrusted::new(&why.to_string()).to_string()
         }
         match Key::parse(key) {
-            Some(Key::Lease) => self.beat = Some(serde_json::from_slice(value).map_err(said)?),
-            Some(Key::Term) => self.fence = Some(serde_json::from_slice(value).map_err(said)?),
+            Some(Key::Lease) => self.beat = Some(Beat::read(value).map_err(said)?),
+            Some(Key::Term) => self.fence = Some(Fence::read(value).map_err(said)?),
             Some(Key::Seen { host }) => {
                 self.hosts.entry(host.into()).or_default().seen = Some(Seen::read(value).map_err(said)?);
             }

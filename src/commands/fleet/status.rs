@@ -19,7 +19,7 @@ use certcollectd_core::config::fleet::{Fleet, Role};
 use certcollectd_core::engine::time::rfc3339;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 use certcollectd_core::fleet::keys::{self, GOES, HOSTS, Key, PUBLICATIONS};
-use certcollectd_core::fleet::lease::{Beat, Fence};
+use certcollectd_core::fleet::lease::{Beat, Fence, Rows};
 use certcollectd_core::fleet::published::Meta;
 
 pub fn status(path: &Path, json: bool) -> Result<(), Exit> {
@@ -129,9 +129,9 @@ fn went_back(config: &Config, rows: &[Row]) -> Option<String> {
         return Some("the store holds another fleet than this host has been in so far".into());
     }
     let seen: u64 = mark(HIGHEST)?.parse().ok()?;
-    let beat = row(Key::Lease).and_then(|row| serde_json::from_slice::<Beat>(row).ok());
-    let fence = row(Key::Term).and_then(|row| serde_json::from_slice::<Fence>(row).ok());
-    let found = beat.map(|beat| beat.term).max(fence.map(|fence| fence.term)).unwrap_or_default();
+    let beat = row(Key::Lease).and_then(|row| Beat::read(row).ok());
+    let fence = row(Key::Term).and_then(|row| Fence::read(row).ok());
+    let found = Rows { beat, fence }.term();
     (found < seen).then(|| {
         format!(
             "the store went back from term {seen} to {found}: it was restored from a copy, or is another one"

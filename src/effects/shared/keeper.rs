@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::{Commit, Committed, Compare, Row, Shared, Trouble};
 use crate::effects::call::Leave;
 use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::fleet::form::Malformed;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::lease::{Beat, Fence, Lease, Rows, Step, WentBack, Write, Written};
 
@@ -93,7 +94,7 @@ impl Keeper {
 
     async fn look(&mut self, read: &mut Read) {
         let keys = [Key::Lease, Key::Term].map(|key| key.to_string());
-        let found = self.shared.get(&keys.each_ref().map(String::as_str)).await.and_then(parse);
+        let found = self.shared.get(&keys.each_ref().map(String::as_str)).await.and_then(Read::parse);
         let now = (self.clock)();
         match found {
             Ok(found) => {
@@ -139,7 +140,7 @@ impl Keeper {
     /// `trouble` where there is news of it.
     fn tell(&self, trouble: Option<Option<Trouble>>) {
         let now = (self.clock)();
-        let fence = self.lease.fence().map(|fence| serde_json::to_vec(fence).expect("strings and numbers"));
+        let fence = self.lease.fence().map(Fence::to_row);
         let term = match (self.lease.term(now.time), fence, self.lease.calls_until()) {
             (Some(number), Some(fence), Some(calls_until)) => Some(Term { number, fence, calls_until }),
             _ => None,
@@ -160,44 +161,46 @@ impl Keeper {
     }
 }
 
-fn parse(values: Vec<Option<Vec<u8>>>) -> Result<Read, Trouble> {
-    fn row<T: serde::de::DeserializeOwned>(
-        key: Key<'_>,
-        value: Option<&Vec<u8>>,
-    ) -> Result<Option<T>, Trouble> {
-        let read = value.map(|value| serde_json::from_slice(value)).transpose();
-        read.map_err(|error| {
+impl Read {
+    fn parse(values: Vec<Option<Vec<u8>>>) -> Result<Read, Trouble> {
+        let [beat, fence] = <[Option<Vec<u8>>; 2]>::try_from(values).expect("two rows were asked for");
+        let foreign = |key: Key<'_>, why: Malformed| {
             Trouble::Other(format!(
-                "the row {key} of the store is not this program's ({error}); if no collector of a newer version runs, and no \
+                "the row {key} of the store is not this program's ({why}); if no collector of a newer version runs, and no \
                  other program writes there, delete it"
             ))
-        })
+        };
+        let rows = Rows {
+            beat: beat.as_deref().map(Beat::read).transpose().map_err(|why| foreign(Key::Lease, why))?,
+            fence: fence.as_deref().map(Fence::read).transpose().map_err(|why| foreign(Key::Term, why))?,
+        };
+        Ok(Read { rows, beat, fence })
     }
-    let [beat, fence] = <[Option<Vec<u8>>; 2]>::try_from(values).expect("two rows were asked for");
-    let rows = Rows { beat: row(Key::Lease, beat.as_ref())?, fence: row(Key::Term, fence.as_ref())? };
-    Ok(Read { rows, beat, fence })
+
+    /// What stands in the store where these rows are expected.
+    fn expected(&self, rows: &Rows) -> [Compare; 2] {
+        let raw =
+            |same: bool, raw: &Option<Vec<u8>>, made: Option<Vec<u8>>| if same { raw.clone() } else { made };
+        let beat = rows.beat.as_ref().map(Beat::to_row);
+        let fence = rows.fence.as_ref().map(Fence::to_row);
+        [
+            Compare {
+                key: Key::Lease.to_string(),
+                value: raw(rows.beat == self.rows.beat, &self.beat, beat),
+            },
+            Compare {
+                key: Key::Term.to_string(),
+                value: raw(rows.fence == self.rows.fence, &self.fence, fence),
+            },
+        ]
+    }
 }
 
 fn commit(write: &Write, read: &Read) -> Commit {
-    let json = |row: &Beat| serde_json::to_vec(row).expect("strings and numbers");
-    let fence = |row: &Fence| serde_json::to_vec(row).expect("strings and numbers");
-    let Write { expected, beat, fence: next } = write;
-    let known =
-        |same: bool, raw: &Option<Vec<u8>>, made: Option<Vec<u8>>| if same { raw.clone() } else { made };
-    let expect = |key: Key<'_>, value| Compare { key: key.to_string(), value };
     let put = |key: Key<'_>, value| Row { key: key.to_string(), value };
     Commit {
-        expected: vec![
-            expect(
-                Key::Lease,
-                known(expected.beat == read.rows.beat, &read.beat, expected.beat.as_ref().map(json)),
-            ),
-            expect(
-                Key::Term,
-                known(expected.fence == read.rows.fence, &read.fence, expected.fence.as_ref().map(fence)),
-            ),
-        ],
-        puts: vec![put(Key::Lease, json(beat)), put(Key::Term, fence(next))],
+        expected: read.expected(&write.expected).into(),
+        puts: vec![put(Key::Lease, write.beat.to_row()), put(Key::Term, write.fence.to_row())],
         deletes: Vec::new(),
     }
 }

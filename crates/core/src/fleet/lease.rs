@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::time::{Now, Time};
+use crate::fleet::form::{self, Malformed};
 
 /// A candidate waits so much longer for each second of the lease: the rates of two clocks differ by less.
 const DRIFT: Duration = Duration::from_millis(1);
@@ -81,6 +82,29 @@ pub struct Fence {
     pub process: Box<str>,
 }
 
+/// The longest of these rows, in octets.
+const MOST_OCTETS: usize = 4 * 1024;
+
+impl Beat {
+    pub fn read(bytes: &[u8]) -> Result<Beat, Malformed> {
+        form::read(bytes, MOST_OCTETS)
+    }
+
+    pub fn to_row(&self) -> Vec<u8> {
+        form::written(self)
+    }
+}
+
+impl Fence {
+    pub fn read(bytes: &[u8]) -> Result<Fence, Malformed> {
+        form::read(bytes, MOST_OCTETS)
+    }
+
+    pub fn to_row(&self) -> Vec<u8> {
+        form::written(self)
+    }
+}
+
 /// Both rows, read together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -89,7 +113,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    fn term(&self) -> u64 {
+    /// The highest term that they show; 0 where there is none.
+    pub fn term(&self) -> u64 {
         let beat = self.beat.as_ref().map_or(0, |beat| beat.term);
         self.fence.as_ref().map_or(0, |fence| fence.term).max(beat)
     }
