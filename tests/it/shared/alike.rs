@@ -66,11 +66,12 @@ fn keys_are_in_the_order_of_their_bytes() {
     });
 }
 
+/// Also where it takes several pages.
 #[test]
 fn a_listing_is_of_one_moment() {
     each(async |connect| {
         let shared = connect();
-        let keys: Vec<String> = (0..600).map(|number| format!("rows/{number:04}")).collect();
+        let keys: Vec<String> = (0..1200).map(|number| format!("rows/{number:04}")).collect();
         for some in keys.chunks(MOST_ROWS) {
             let puts = some.iter().map(|key| row(key, "0")).collect();
             assert_eq!(shared.commit(&Commit { puts, ..Commit::default() }).await, Committed::Done);
@@ -78,7 +79,7 @@ fn a_listing_is_of_one_moment() {
         let writer = async {
             for number in 1..=40 {
                 let value = number.to_string();
-                let puts = [&keys[0], &keys[599]].map(|key| row(key, &value)).to_vec();
+                let puts = [&keys[0], &keys[1199]].map(|key| row(key, &value)).to_vec();
                 assert_eq!(shared.commit(&Commit { puts, ..Commit::default() }).await, Committed::Done);
             }
         };
@@ -86,7 +87,7 @@ fn a_listing_is_of_one_moment() {
             for _ in 0..8 {
                 let listing = shared.list("rows/").await.unwrap();
                 assert!(listing.rows.iter().map(|row| &row.key).eq(&keys));
-                assert_eq!(listing.rows[0].value, listing.rows[599].value);
+                assert_eq!(listing.rows[0].value, listing.rows[1199].value);
             }
         };
         futures_util::future::join(writer, reader).await;

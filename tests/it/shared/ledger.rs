@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use certcollectd::effects::shared::keeper::Term;
 use certcollectd::effects::shared::ledger::{Ledger, Unwritten};
-use certcollectd::effects::shared::{Commit, Committed, Shared};
+use certcollectd::effects::shared::{Commit, Committed, Shared, StoreSettings};
 use certcollectd_core::engine::time::{Now, Time};
 
 use super::member::{Cluster, block_on};
@@ -22,6 +22,15 @@ fn ledger(shared: Shared) -> Ledger {
     Ledger::new(Rc::new(shared), &term, now)
 }
 
+/// A ledger that goes on in a store where this term leads, and the store.
+async fn leading(cluster: &Cluster, settings: StoreSettings) -> (Shared, Ledger) {
+    let shared = cluster.connect();
+    assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
+    let ledger = ledger(Shared::connect(settings));
+    ledger.identify(None).await.unwrap();
+    (shared, ledger)
+}
+
 fn wanted(key: &str, value: &str) -> Vec<(String, Option<Vec<u8>>)> {
     vec![(key.into(), Some(value.into()))]
 }
@@ -31,10 +40,7 @@ fn wanted(key: &str, value: &str) -> Vec<(String, Option<Vec<u8>>)> {
 fn a_commit_that_comes_late_changes_nothing() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let shared = cluster.connect();
-        assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
-        let ledger = ledger(cluster.connect());
-        ledger.identify(None).await.unwrap();
+        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
         let counted = shared.get(&["rows/commit"]).await.unwrap().pop().unwrap();
         let late = Commit {
             expected: vec![expect("term", Some(FENCE)), expect("rows/commit", text(&counted))],
@@ -52,14 +58,11 @@ fn a_commit_that_comes_late_changes_nothing() {
 fn an_answer_that_is_lost_is_looked_up() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let shared = cluster.connect();
-        assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
         let proxy = Proxy::start(&cluster.endpoint(0), Answers::Passed);
         let mut settings = cluster.settings();
         settings.endpoints = vec![proxy.endpoint.clone()];
         settings.timeout = std::time::Duration::from_secs(1);
-        let ledger = ledger(Shared::connect(settings));
-        ledger.identify(None).await.unwrap();
+        let (shared, ledger) = leading(&cluster, settings).await;
         // The first answer is lost, and with it all until the way is whole again.
         proxy.set(Answers::Broken);
         let lost = ledger.write(wanted("rows/orders/www", "one")).await;
@@ -75,10 +78,7 @@ fn an_answer_that_is_lost_is_looked_up() {
 fn who_does_not_lead_writes_nothing() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let shared = cluster.connect();
-        assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
-        let ledger = ledger(cluster.connect());
-        ledger.identify(None).await.unwrap();
+        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
         assert_eq!(shared.commit(&put("term", "another")).await, Committed::Done);
         let written = ledger.write(wanted("rows/orders/www", "one")).await;
         assert_eq!(written, Err(Unwritten::Deposed));
@@ -91,10 +91,7 @@ fn who_does_not_lead_writes_nothing() {
 fn many_rows_are_all_written() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let shared = cluster.connect();
-        assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
-        let ledger = ledger(cluster.connect());
-        ledger.identify(None).await.unwrap();
+        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
         let large = "x".repeat(400_000);
         let rows = (0..250).map(|number| (format!("rows/orders/o{number}"), Some(b"small".to_vec())));
         let large =

@@ -181,17 +181,7 @@ impl Cluster {
 
     /// All its endpoints, a short timeout, no log-in.
     pub fn settings(&self) -> StoreSettings {
-        StoreSettings {
-            kind: StoreKind::Etcd,
-            endpoints: self.members.iter().map(|member| member.client.clone()).collect(),
-            prefix: PREFIX.into(),
-            ca_file: None,
-            client_cert: None,
-            login: None,
-            makes_tables: true,
-            timeout: Duration::from_secs(5),
-            watch_idle: Duration::from_secs(60),
-        }
+        super::settings(StoreKind::Etcd, self.members.iter().map(|member| member.client.clone()).collect())
     }
 
     pub fn connect(&self) -> Shared {

@@ -12,7 +12,27 @@ mod rows;
 mod server;
 mod watch;
 
-use certcollectd::effects::shared::{Commit, Compare, Row, Trouble};
+use std::time::Duration;
+
+use certcollectd::effects::shared::{Change, Commit, Compare, News, Row, StoreSettings, Trouble, Watch};
+use certcollectd_core::config::fleet::StoreKind;
+
+use self::member::PREFIX;
+
+/// A short timeout, no log-in.
+fn settings(kind: StoreKind, endpoints: Vec<String>) -> StoreSettings {
+    StoreSettings {
+        kind,
+        endpoints,
+        prefix: PREFIX.into(),
+        ca_file: None,
+        client_cert: None,
+        login: None,
+        makes_tables: true,
+        timeout: Duration::from_secs(5),
+        watch_idle: Duration::from_secs(60),
+    }
+}
 
 fn row(key: &str, value: &str) -> Row {
     Row { key: key.into(), value: value.into() }
@@ -37,4 +57,25 @@ fn text(value: &Option<Vec<u8>>) -> Option<&str> {
 
 fn is_away(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Away(_))
+}
+
+/// So many changes.
+async fn changes(watch: &mut Watch, count: usize) -> Vec<Change> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        match watch.next().await {
+            News::Changes(changes) => seen.extend(changes),
+            News::Lost(why) => panic!("{why}"),
+        }
+    }
+    seen
+}
+
+async fn lost(watch: &mut Watch) -> String {
+    loop {
+        match watch.next().await {
+            News::Changes(_) => {}
+            News::Lost(why) => return why,
+        }
+    }
 }

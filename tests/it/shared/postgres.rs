@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certcollectd::effects::shared::postgres::{Grantee, grants};
 use certcollectd::effects::shared::{
-    Change, Commit, Committed, News, Revision, Shared, StoreSettings, Trouble, Watch,
+    Change, Commit, Committed, News, Revision, Shared, StoreSettings, Trouble,
 };
 use futures_util::future::{join, join_all};
 
@@ -13,7 +13,7 @@ use super::access::certificate;
 use super::member::{PASSWORD, block_on};
 use super::proxy::{Answers, foreign, until};
 use super::server::{Server, endpoint};
-use super::{expect, is_away, put, row, swap, text};
+use super::{changes, expect, is_away, lost, put, row, swap, text};
 use crate::certs::ca;
 use crate::setting::Setting;
 
@@ -170,27 +170,6 @@ fn the_server_that_takes_writes_is_used() {
         let seen = changes(&mut shared.watch("", watch), 1).await;
         assert_eq!(seen, [Change::Put(row("b", "1"))]);
     });
-}
-
-async fn lost(watch: &mut Watch) -> String {
-    loop {
-        match watch.next().await {
-            News::Changes(_) => {}
-            News::Lost(why) => return why,
-        }
-    }
-}
-
-/// So many changes.
-async fn changes(watch: &mut Watch, count: usize) -> Vec<Change> {
-    let mut seen = Vec::new();
-    while seen.len() < count {
-        match watch.next().await {
-            News::Changes(changes) => seen.extend(changes),
-            News::Lost(why) => panic!("{why}"),
-        }
-    }
-    seen
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use certcollectd::effects::shared::{Shared, StoreSettings};
 use certcollectd_core::config::SecretSource;
@@ -12,7 +11,7 @@ use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use nix::unistd::{Uid, User};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::member::{LOOK, PASSWORD, PATIENCE, PREFIX, free_port};
+use super::member::{LOOK, PASSWORD, PATIENCE, free_port};
 
 /// Who may connect: the superuser and `certcollectd`, who owns the database, without a password.
 const ACCESS: &str = "local all all trust\n\
@@ -135,17 +134,7 @@ impl Server {
 
     /// As the owner of the database.
     pub fn settings(&self) -> StoreSettings {
-        StoreSettings {
-            kind: StoreKind::Postgres,
-            endpoints: vec![self.endpoint()],
-            prefix: PREFIX.into(),
-            ca_file: None,
-            client_cert: None,
-            login: None,
-            makes_tables: true,
-            timeout: Duration::from_secs(5),
-            watch_idle: Duration::from_secs(60),
-        }
+        super::settings(StoreKind::Postgres, vec![self.endpoint()])
     }
 
     pub fn connect(&self) -> Shared {

@@ -2,39 +2,16 @@
 
 use std::time::Duration;
 
-use certcollectd::effects::shared::{
-    Change, Commit, Committed, News, Revision, Shared, StoreSettings, Watch,
-};
+use certcollectd::effects::shared::{Change, Commit, Committed, News, Revision, Shared, StoreSettings};
 use certcollectd_core::config::fleet::StoreKind;
 use tokio::time::timeout;
 
 use super::member::{Cluster, block_on};
 use super::proxy::foreign;
-use super::{put, row};
-
-/// So many changes.
-async fn changes(watch: &mut Watch, count: usize) -> Vec<Change> {
-    let mut seen = Vec::new();
-    while seen.len() < count {
-        match watch.next().await {
-            News::Changes(changes) => seen.extend(changes),
-            News::Lost(why) => panic!("{why}"),
-        }
-    }
-    seen
-}
-
-async fn lost(watch: &mut Watch) -> String {
-    loop {
-        match watch.next().await {
-            News::Changes(_) => {}
-            News::Lost(why) => return why,
-        }
-    }
-}
+use super::{changes, lost, put, row, settings};
 
 #[test]
-fn what_happened_since_the_listing_comes_in_order() {
+fn what_one_commit_did_comes_before_the_next() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     let shared = cluster.connect();
     block_on(async {
@@ -55,19 +32,6 @@ fn what_happened_since_the_listing_comes_in_order() {
             "{since:?}"
         );
         assert_eq!(since[2], Change::Put(row("rows/b", "")));
-        // A wait that is given up loses nothing.
-        assert!(timeout(Duration::from_millis(1), watch.next()).await.is_err());
-        assert_eq!(shared.commit(&put("rows/c", "3")).await, Committed::Done);
-        assert_eq!(changes(&mut watch, 1).await, [Change::Put(row("rows/c", "3"))]);
-        // Half a line at a time.
-        let large = "x".repeat(1_000_000);
-        assert_eq!(shared.commit(&put("rows/d", &large)).await, Committed::Done);
-        let news = loop {
-            if let Ok(news) = timeout(Duration::from_micros(200), watch.next()).await {
-                break news;
-            }
-        };
-        assert_eq!(news, News::Changes(vec![Change::Put(row("rows/d", &large))]));
     });
 }
 
@@ -203,17 +167,7 @@ fn what_is_no_watch_ends_it() {
         ("200 OK", "{\"error\":{\"grpc_code\":14,\"message\":\"etcdserver: no leader\"}}\n"),
         ("404 Not Found", "Not Found"),
     ] {
-        let settings = StoreSettings {
-            kind: StoreKind::Etcd,
-            endpoints: vec![foreign(status, body)],
-            prefix: "x/".into(),
-            ca_file: None,
-            client_cert: None,
-            login: None,
-            makes_tables: true,
-            timeout: Duration::from_secs(5),
-            watch_idle: Duration::from_secs(60),
-        };
+        let settings = settings(StoreKind::Etcd, vec![foreign(status, body)]);
         block_on(async { lost(&mut Shared::connect(settings).watch("", Revision(1))).await });
     }
 }
