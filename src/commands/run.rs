@@ -14,7 +14,7 @@ use super::prepare::{give_up, listen_to_signals, prepare};
 use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
-use crate::fleet::collector::Collector;
+use crate::fleet::collector::{Collector, End};
 use crate::fleet::follower;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, Inbox, Message, clock, control, http, push, watch};
@@ -111,13 +111,14 @@ async fn in_fleet(
             let collector = Collector::start(config.clone(), fleet, settings, &store, path, sender, lookout);
             let collector = collector.map_err(give_up)?;
             telemetry::ready();
-            let end = collector.run(store, inbox).await;
-            if end.failed {
-                return Err(give_up(
-                    "what keeps the lease has ended; the log says why, and a restart helps".into(),
-                ));
+            match collector.run(store, inbox).await {
+                End::InOrder => Ok(false),
+                End::Unsaved => Ok(true),
+                End::Failed => {
+                    let why = "what keeps the lease has ended; the log says why, and a restart helps";
+                    Err(give_up(why.into()))
+                }
             }
-            Ok(end.unsaved)
         }
         Role::Follower => {
             let known = follower::known_fleet(&store).map_err(give_up)?;

@@ -3,7 +3,7 @@
 //! A takeover is a start: the rows of the leader before are loaded as a state file is, and what was lost with that leader is
 //! what a restart has lost.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
-use super::rollouts::{Rollouts, Sight, Told};
+use super::rollouts::{Rollouts, Told, View};
 use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
@@ -28,8 +28,9 @@ use crate::sources::{Inbox, Message, Snapshot, clock, watch as watched};
 use crate::telemetry;
 use certcollectd_core::api::push::Hint;
 use certcollectd_core::config::Config;
-use certcollectd_core::config::fleet::{Collector as Settings, Fleet, Role};
+use certcollectd_core::config::fleet::{Collector as Settings, Fleet};
 use certcollectd_core::engine::Engine;
+use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
@@ -49,7 +50,7 @@ const REQUESTS: usize = 4;
 /// A collector's process.
 #[derive(Debug)]
 pub struct Collector {
-    fleet: Fleet,
+    settings: Settings,
     name: Box<str>,
     shared: Rc<Shared>,
     standing: watch::Receiver<Standing>,
@@ -72,11 +73,12 @@ pub struct Collector {
 
 /// How a collector's process ended.
 #[derive(Debug)]
-pub struct End {
+pub enum End {
+    InOrder,
     /// The last save of the state failed.
-    pub unsaved: bool,
+    Unsaved,
     /// What kept the lease ended by itself.
-    pub failed: bool,
+    Failed,
 }
 
 /// Why a wait for the lease is over.
@@ -126,7 +128,7 @@ impl Collector {
         spawn_local(keeper.keep());
         let vitals = Vitals { configured_at: clock::now().unix(), ..Vitals::default() };
         Ok(Collector {
-            fleet: fleet.clone(),
+            settings: settings.clone(),
             name,
             shared,
             standing: seen,
@@ -155,8 +157,8 @@ impl Collector {
     async fn take_turns(&mut self, mut store: Store, mut inbox: mpsc::Receiver<Message>) -> End {
         loop {
             let term = match self.stand_by(&mut store, &mut inbox).await {
-                Turn::Stop => return End { unsaved: false, failed: false },
-                Turn::Fail => return End { unsaved: false, failed: true },
+                Turn::Stop => return End::InOrder,
+                Turn::Fail => return End::Failed,
                 Turn::Lead(term) => term,
             };
             tracing::info!("{} leads the fleet, in term {}", self.name, term.number);
@@ -168,7 +170,7 @@ impl Collector {
                     tracing::error!(
                         "{} cannot take the fleet over: {why}; it stands back for {} s, and another collector may try",
                         self.name,
-                        self.lease().as_secs()
+                        self.settings.lease.as_secs()
                     );
                     self.release(Time::MIN).await;
                     continue;
@@ -181,16 +183,10 @@ impl Collector {
                     tracing::warn!("{} leads no more: its term is over; it stands by", self.name);
                     self.reread().await;
                 }
-                Ended::Stopped => return End { unsaved: outcome.unsaved, failed: false },
+                Ended::Stopped if outcome.unsaved => return End::Unsaved,
+                Ended::Stopped => return End::InOrder,
                 Ended::SteppedDown => self.reread().await,
             }
-        }
-    }
-
-    fn lease(&self) -> Duration {
-        match &self.fleet.role {
-            Role::Collector(settings) => settings.lease,
-            Role::Follower => Duration::ZERO,
         }
     }
 
@@ -233,10 +229,10 @@ impl Collector {
             tracing::error!("the state cannot be saved: {error}");
         }
         let vitals = self.vitals();
-        for (text, holds) in findings(&vitals, standing) {
+        for (beginning, text) in findings(&vitals, standing) {
             let before = self.vitals.findings.len();
-            self.vitals.findings.retain(|known| !known.starts_with(text.0));
-            if let Some(text) = text.1.filter(|_| holds) {
+            self.vitals.findings.retain(|known| !known.starts_with(beginning));
+            if let Some(text) = text {
                 if before == self.vitals.findings.len() {
                     tracing::warn!("{text}");
                 }
@@ -311,7 +307,7 @@ impl Collector {
     }
 
     fn vitals(&self) -> FleetVitals {
-        vitals(&self.name, self.lease(), &self.standing.borrow(), &self.shared)
+        vitals(&self.name, self.settings.lease, &self.standing.borrow(), &self.shared)
     }
 
     fn describe(&self) -> String {
@@ -386,7 +382,7 @@ impl Collector {
             loaded = rows::later(loaded, mirror);
             loaded.identity = identity;
         }
-        let all = rows::all(&loaded);
+        let all = Changes { offset: Some(clock::now().offset()), ..rows::all(&loaded) };
         ledger.save(&all).await.map_err(|why| match why {
             Unwritten::Deposed => "another collector leads by now".to_owned(),
             Unwritten::Trouble(trouble) => trouble.to_string(),
@@ -411,11 +407,11 @@ impl Collector {
         daemon.lookout = self.lookout.clone();
         let (desk, asked) = mpsc::channel(DESK);
         let (name, standing, shared) = (self.name.clone(), self.standing.clone(), self.shared.clone());
-        let (lease, sight) = (self.lease(), Rc::new(Cell::new(Sight::default())));
-        let seen = sight.clone();
+        let (lease, view) = (self.settings.lease, Rc::<RefCell<View>>::default());
+        let seen = view.clone();
         let (configured, configs) = watch::channel(self.config.clone());
         let vitals = Box::new(move || FleetVitals {
-            hosts: Some(seen.get().vitals()),
+            hosts: Some(seen.borrow().vitals()),
             ..vitals(&name, lease, &standing.borrow(), &shared)
         });
         let stepped = Rc::new(Cell::new(None));
@@ -427,11 +423,8 @@ impl Collector {
             stepped: stepped.clone(),
             words,
         };
-        let waves = match &self.fleet.role {
-            Role::Collector(settings) => settings.waves.clone(),
-            Role::Follower => Box::default(),
-        };
-        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, configs, sight);
+        let waves = self.settings.waves.clone();
+        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, configs, view);
         let mut tasks = JoinSet::new();
         tasks.spawn_local(operators.attend(asked));
         tasks.spawn_local(rollouts.run(told));
@@ -517,10 +510,7 @@ async fn accept_restore(
 ) -> CommandReply {
     let back = standing.borrow().went_back;
     let Some(back) = back else {
-        return CommandReply::new(
-            true,
-            "the store shows nothing older than what was seen here; nothing to do",
-        );
+        return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
     };
     let _ = requests.send(Request::AcceptRestore).await;
     let text = format!("goes on with the store as it is, at term {} after {}", back.found, back.seen);
@@ -552,8 +542,8 @@ fn vitals(name: &str, lease: Duration, standing: &Standing, shared: &Shared) -> 
     }
 }
 
-/// What an operator must know of how the fleet stands: how the sentence begins, the sentence, and whether it holds.
-fn findings(vitals: &FleetVitals, standing: &Standing) -> [((&'static str, Option<String>), bool); 3] {
+/// What an operator must know of how the fleet stands: how the sentence begins, and the sentence if it holds.
+fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option<String>); 3] {
     let trouble = vitals.trouble.as_ref().map(|why| format!("the fleet's store: {why}"));
     let back = standing.went_back.map(|back| {
         format!(
@@ -570,9 +560,5 @@ fn findings(vitals: &FleetVitals, standing: &Standing) -> [((&'static str, Optio
             skew.as_secs()
         )
     });
-    [
-        (("the fleet's store:", trouble.clone()), trouble.is_some()),
-        (("the fleet's store went", back.clone()), back.is_some()),
-        (("this host's clock is", apart.clone()), apart.is_some()),
-    ]
+    [("the fleet's store:", trouble), ("the fleet's store went", back), ("this host's clock is", apart)]
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::catch_unwind;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +13,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::feed::{Fed, Feed, LIST_EVERY, Pace};
 use super::member;
 use crate::daemon::{self, Daemon, Onlooker};
 use crate::effects::install::keys::candidate;
-use crate::effects::shared::{Change, Commit, Committed, Listing, MOST_ROWS, News, Row, Shared, Trouble};
+use crate::effects::shared::{Change, Commit, Committed, Row, Shared, Trouble};
 use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, clock};
 use certcollectd_core::api::Untrusted;
@@ -38,20 +38,21 @@ use certcollectd_core::fleet::published::{Meta, Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{Go, may_install};
 
-/// All rows are read again after this, whatever the watches brought.
-const LIST_EVERY: Duration = Duration::from_secs(60);
-/// After the store could not be read; grows to [`LIST_EVERY`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// All hosts lose their watches at once when a member of the store restarts, and each logs in anew: not all at once.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+/// Nothing is waited for together: hosts are to be quick. But all of them lose their watches at once when a member of the
+/// store restarts, and each logs in anew: not all at once.
+fn pace(name: &str) -> Pace {
+    let pause = schedule::within(Duration::from_secs(1), Duration::from_secs(10), name);
+    Pace { together: Duration::ZERO, pause }
+}
+
 /// A host that says nothing for three times as long counts as silent.
 const SEEN_EVERY: Duration = Duration::from_secs(300);
 /// A key that is not there yet, or a window that is shut, is looked at so often.
 const LOOK: Duration = Duration::from_secs(10);
 /// A fleet has a few authorities; a store that lies may name any number.
 const MOST_LINKS: usize = 256;
-/// Messages of the watches, and requests of operators, at once.
-const PLACES: usize = 64;
+/// Requests of operators at once.
+const DESK: usize = 16;
 
 /// What the follower knows of the store, for `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub fn follow(
     let name = member::name(fleet)?;
     let (saved, records) = mpsc::unbounded_channel();
     let (view, seen) = watch::channel(View::default());
-    let (desk, asked) = mpsc::channel(PLACES);
+    let (desk, asked) = mpsc::channel(DESK);
     let shared = Rc::new(member::connect(fleet, &name, Duration::MAX));
     let vitals = {
         let (name, shared) = (name.clone(), shared.clone());
@@ -106,6 +107,7 @@ pub fn follow(
         shared,
         groups: fleet.groups.to_vec(),
         name,
+        entries: entries(config),
         configs,
         inbox,
         view,
@@ -116,7 +118,6 @@ pub fn follow(
         links: HashMap::new(),
         given: HashMap::new(),
         reported: HashMap::new(),
-        again: BTreeSet::new(),
         complaints: HashMap::new(),
         waiting: BTreeSet::new(),
     };
@@ -144,6 +145,8 @@ struct Follower {
     groups: Vec<Arc<str>>,
     name: Box<str>,
     configs: watch::Receiver<Arc<Config>>,
+    /// Where each order stands in the configuration.
+    entries: HashMap<Arc<str>, usize>,
     inbox: Inbox,
     view: watch::Sender<View>,
     /// The id of the fleet, once one was seen.
@@ -160,8 +163,6 @@ struct Follower {
     given: HashMap<Arc<str>, (u64, Fingerprint)>,
     /// The last reports that the store has.
     reported: HashMap<Arc<str>, (u64, State, String)>,
-    /// Orders of which a refused publication is looked at once more.
-    again: BTreeSet<Arc<str>>,
     /// What is wrong with what is published of an order.
     complaints: HashMap<Arc<str>, String>,
     /// Orders whose key is not there yet, or whose window is shut.
@@ -174,71 +175,51 @@ impl Follower {
         mut records: mpsc::UnboundedReceiver<(Arc<str>, OrderRecord)>,
         mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>,
     ) {
-        let mut wait = FIRST_WAIT;
+        let mut feed = self.feed();
         loop {
-            let (news, mut changes) = mpsc::channel(PLACES);
-            let mut watches = JoinSet::new();
-            let listed = self.list(&mut watches, &news).await;
-            drop(news);
-            let mut again = pin!(sleep(if listed { LIST_EVERY } else { wait }));
-            wait = if listed { FIRST_WAIT } else { (wait * 2).min(LIST_EVERY) };
-            if listed {
-                self.given.clear();
-                self.again = self.known.keys().cloned().collect();
-                self.consider_all().await;
-            }
-            loop {
-                if listed
-                    && self.signed.is_none_or(|at| clock::now().time.since(at) >= SEEN_EVERY)
-                    && self.sign().await
-                {
-                    self.signed = Some(clock::now().time);
-                }
-                let look = if self.waiting.is_empty() { LIST_EVERY } else { LOOK };
-                tokio::select! {
-                    news = changes.recv(), if listed => match news {
-                        Some(News::Changes(changes)) => self.take(changes).await,
-                        // The watches are over: all rows are read anew.
-                        Some(News::Lost(why)) => {
-                            tracing::debug!("a watch of the fleet's store ended: {why}");
-                            sleep(schedule::within(FIRST_WAIT, LAST_WAIT, &self.name)).await;
-                            break;
-                        }
-                        None => break,
-                    },
-                    saved = records.recv() => match saved {
-                        Some((name, record)) => {
-                            self.known.insert(name.clone(), record);
-                            self.consider(&name).await;
-                        }
-                        None => return,
-                    },
-                    Ok(()) = self.configs.changed() => self.consider_all().await,
-                    Some((command, sender)) = asked.recv() => {
-                        let reply = self.answer(&command);
-                        // The requester may have gone away.
-                        let _ = sender.send(reply);
-                        break;
-                    }
-                    () = sleep(look) => {
-                        for order in self.waiting.clone() {
-                            self.consider(&order).await;
+            let look = if self.waiting.is_empty() { LIST_EVERY } else { LOOK };
+            tokio::select! {
+                fed = feed.next() => match fed {
+                    Fed::All(rows) => {
+                        if let Err(trouble) = self.begin_anew(rows).await {
+                            self.tell_trouble(trouble);
                         }
                     }
-                    () = &mut again => break,
+                    Fed::Changed(changes) => self.take(changes).await,
+                    Fed::Away(trouble) => self.tell_trouble(trouble),
+                },
+                saved = records.recv() => match saved {
+                    Some((name, record)) => {
+                        self.known.insert(name.clone(), record);
+                        self.consider(&name).await;
+                    }
+                    None => return,
+                },
+                Ok(()) = self.configs.changed() => {
+                    self.entries = entries(&self.config());
+                    self.consider_all(self.published()).await;
                 }
+                Some((command, sender)) = asked.recv() => {
+                    let reply = self.answer(&command);
+                    // The requester may have gone away.
+                    let _ = sender.send(reply);
+                    feed = self.feed();
+                }
+                () = sleep(look) => self.consider_all(self.waiting.clone()).await,
             }
         }
+    }
+
+    fn feed(&self) -> Feed {
+        let prefixes = self.groups.iter().flat_map(|group| [keys::publications(group), keys::goes(group)]);
+        Feed::of(self.shared.clone(), prefixes.collect(), pace(&self.name))
     }
 
     fn answer(&mut self, command: &FleetCommand) -> CommandReply {
         match command {
             FleetCommand::AcceptRestore => {
                 let Some(why) = self.view.borrow().behind.clone() else {
-                    return CommandReply::new(
-                        true,
-                        "the store shows nothing older than what was seen here; nothing to do",
-                    );
+                    return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
                 };
                 self.fleet = None;
                 CommandReply::new(true, format!("goes on with the store as it is; before that: {why}"))
@@ -248,20 +229,6 @@ impl Follower {
                     false,
                     format!("{} is a follower: run it on the collector that leads", self.name),
                 )
-            }
-        }
-    }
-
-    /// Reads all rows and begins to watch them; whether the store could be read.
-    async fn list(&mut self, watches: &mut JoinSet<()>, news: &mpsc::Sender<News>) -> bool {
-        match self.read(watches, news).await {
-            Ok(behind) => {
-                self.tell(None, behind.clone());
-                behind.is_none()
-            }
-            Err(trouble) => {
-                self.tell_trouble(trouble);
-                false
             }
         }
     }
@@ -290,71 +257,80 @@ impl Follower {
         });
     }
 
-    async fn read(
-        &mut self,
-        watches: &mut JoinSet<()>,
-        news: &mpsc::Sender<News>,
-    ) -> Result<Option<String>, Trouble> {
-        if let Some(behind) = self.other_fleet().await? {
-            return Ok(Some(behind));
+    /// All rows, as they are now.
+    async fn begin_anew(&mut self, rows: Vec<Row>) -> Result<(), Trouble> {
+        let behind = self.other_fleet().await?;
+        let is_behind = behind.is_some();
+        self.tell(None, behind);
+        let rows = if is_behind { Vec::new() } else { rows };
+        let rows: BTreeMap<String, Vec<u8>> = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        let before = std::mem::replace(&mut self.rows, rows);
+        if is_behind {
+            return Ok(());
         }
-        let mut rows = BTreeMap::new();
-        for group in &self.groups {
-            for prefix in [keys::publications(group), keys::goes(group)] {
-                let Listing { rows: found, revision } = self.shared.list(&prefix).await?;
-                rows.extend(found.into_iter().map(|row| (row.key, row.value)));
-                watches.spawn_local(member::pass_on(self.shared.watch(&prefix, revision), news.clone()));
-            }
+        self.given.clear();
+        self.compare_reports().await?;
+        let is_new = |key: &&String| before.get(*key) != self.rows.get(*key);
+        let changed = self.rows.keys().filter(is_new).filter_map(|key| order_of(key));
+        // What it has not reported yet may have become urgent.
+        let open = |order: &Arc<str>| match self.reported.get(order) {
+            None => true,
+            // The refusal may have been caused by this machine: its roots, its clock.
+            Some((_, State::Quarantined, _)) => true,
+            Some((_, State::Done | State::Working | State::Failed, _)) => false,
+            Some((_, State::WaitsForKey | State::WaitsForWindow, _)) => true,
+        };
+        let orders: BTreeSet<Arc<str>> = changed.chain(self.published().into_iter().filter(open)).collect();
+        self.consider_all(orders.clone()).await;
+        for order in &orders {
+            self.judge_again(order).await;
         }
-        self.rows = rows;
-        let own = self.shared.list(&keys::host(&self.name)).await?.rows;
-        // A report whose answer was lost may have come after a newer one.
-        self.reported.retain(|order, (generation, state, _)| {
-            let key = Key::Report { host: &self.name, order }.to_string();
-            let row = own.iter().find(|row| row.key == key).and_then(|row| Report::read(&row.value).ok());
-            row.is_some_and(|row| (row.generation, row.state) == (*generation, *state))
-        });
-        let seen = Key::Seen { host: &self.name }.to_string();
-        self.signed = self.signed.filter(|_| own.iter().any(|row| row.key == seen));
-        self.take_back(&own).await;
-        Ok(None)
+        Ok(())
     }
 
-    /// What this host reported before it lost its state is not so any more: it would count as done, and get no turn.
-    async fn take_back(&mut self, own: &[Row]) {
-        let config = self.config();
-        let is_untrue = |row: &&Row| {
-            let Some(Key::Report { order, .. }) = Key::parse(&row.key) else { return false };
-            let Ok(report) = Report::read(&row.value) else { return false };
-            let offered = self.known.get(order).and_then(|record| record.offered.as_deref());
-            let is_known = offered.is_some_and(|offered| {
-                offered.generation == report.generation || offered.highest == Some(report.generation)
-            });
-            let is_begun = match report.state {
-                State::Done | State::Working | State::Failed => true,
-                State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
-            };
-            let is_given =
-                self.given.get(order).is_some_and(|(generation, _)| *generation == report.generation);
-            let is_ours = config.orders.iter().any(|entry| *entry.name == *order);
-            is_ours && is_begun && !is_known && !is_given
-        };
-        let deletes: Vec<String> =
-            own.iter().filter(is_untrue).map(|row| row.key.clone()).take(MOST_ROWS).collect();
-        if !deletes.is_empty() {
-            let reports: Vec<Arc<str>> = deletes
-                .iter()
-                .filter_map(|key| match Key::parse(key)? {
-                    Key::Report { order, .. } => Some(order.into()),
-                    _ => None,
-                })
-                .collect();
-            // The same again with the next listing.
-            let _ = self.shared.commit(&Commit { deletes, ..Commit::default() }).await;
-            for order in reports {
-                self.reported.remove(&order);
+    /// The reports that the store has are those that this host has made, and it knows of this host.
+    async fn compare_reports(&mut self) -> Result<(), Trouble> {
+        let own = self.shared.list(&keys::host(&self.name)).await?.rows;
+        let mut known = HashMap::new();
+        for row in &own {
+            if let Some(Key::Report { order, .. }) = Key::parse(&row.key)
+                && let Ok(report) = Report::read(&row.value)
+            {
+                known.insert(order, report);
             }
         }
+        // One whose answer was lost may have come after a newer one.
+        self.reported.retain(|order, (generation, state, _)| {
+            known.get(&**order).is_some_and(|row| (row.generation, row.state) == (*generation, *state))
+        });
+        let untrue: Vec<Arc<str>> = known
+            .iter()
+            .filter(|(order, report)| self.is_untrue(order, report))
+            .map(|(order, _)| (*order).into())
+            .collect();
+        for order in untrue {
+            self.take_back(&order).await;
+        }
+        let seen = Key::Seen { host: &self.name }.to_string();
+        let is_signed = own.iter().any(|row| row.key == seen)
+            && self.signed.is_some_and(|at| clock::now().time.since(at) < SEEN_EVERY);
+        if !is_signed && self.sign().await {
+            self.signed = Some(clock::now().time);
+        }
+        Ok(())
+    }
+
+    /// A host that has lost its state would count as done, and get no turn.
+    fn is_untrue(&self, order: &str, report: &Report) -> bool {
+        let is_begun = match report.state {
+            State::Done | State::Working | State::Failed => true,
+            State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+        };
+        let offered = self.known.get(order).and_then(|record| record.offered.as_deref());
+        let is_known = offered.is_some_and(|offered| {
+            offered.generation == report.generation || offered.highest == Some(report.generation)
+        });
+        is_begun && self.entries.contains_key(order) && !is_known
     }
 
     /// Why what the store holds is not this host's fleet, or not any more.
@@ -386,6 +362,9 @@ impl Follower {
     }
 
     async fn take(&mut self, changes: Vec<Change>) {
+        if self.view.borrow().behind.is_some() {
+            return;
+        }
         let mut orders = BTreeSet::new();
         for change in changes {
             let key = match change {
@@ -398,26 +377,21 @@ impl Follower {
                     key
                 }
             };
-            if let Some(Key::Publication { order, .. } | Key::Go { order, .. }) = Key::parse(&key) {
-                orders.insert(Arc::<str>::from(order));
-            }
+            orders.extend(order_of(&key));
         }
-        for order in orders {
-            self.consider(&order).await;
-        }
+        self.consider_all(orders).await;
     }
 
     fn config(&self) -> Arc<Config> {
         self.configs.borrow().clone()
     }
 
-    async fn consider_all(&mut self) {
-        let published = self.rows.keys().filter_map(|key| match Key::parse(key) {
-            Some(Key::Publication { order, .. }) => Some(Arc::<str>::from(order)),
-            _ => None,
-        });
-        let orders: BTreeSet<Arc<str>> =
-            self.config().orders.iter().map(|order| order.name.clone()).chain(published).collect();
+    /// The orders of its groups.
+    fn published(&self) -> BTreeSet<Arc<str>> {
+        self.rows.keys().filter_map(|key| order_of(key)).collect()
+    }
+
+    async fn consider_all(&mut self, orders: BTreeSet<Arc<str>>) {
         for order in orders {
             self.consider(&order).await;
         }
@@ -427,7 +401,7 @@ impl Follower {
     async fn consider(&mut self, name: &Arc<str>) {
         self.waiting.remove(name);
         let config = self.config();
-        let Some(entry) = config.orders.iter().find(|entry| entry.name == *name) else {
+        let Some(entry) = self.entries.get(name).and_then(|at| config.orders.get(*at)) else {
             return self.not_wanted(name).await;
         };
         let Some(group) = entry.settings.group.as_deref() else { return };
@@ -450,13 +424,6 @@ impl Follower {
         {
             self.given.remove(name);
             let (state, reason) = progress::of(entry, record, leaf);
-            if state == State::Quarantined && self.again.remove(name) {
-                // The refusal may have been caused by this machine: its roots, its clock.
-                if let Ok(bundle) = self.bundle(&publication).await {
-                    let message = Message::Published { order: name.clone(), generation, bundle };
-                    let _ = self.inbox.send(message).await;
-                }
-            }
             self.complain(name, None).await;
             return self.report(name, generation, state, reason).await;
         }
@@ -503,11 +470,28 @@ impl Follower {
         let _ = self.inbox.send(message).await;
     }
 
+    /// What was refused goes to the engine once more.
+    async fn judge_again(&mut self, name: &Arc<str>) {
+        let Some((generation, State::Quarantined, _)) = self.reported.get(name).cloned() else { return };
+        let offered = self.known.get(name).and_then(|record| record.offered.as_deref()).copied();
+        let Some((_, row)) = self.publication(name) else { return };
+        let (Some(offered), Ok(publication)) = (offered, read(name, row)) else { return };
+        let is_offered =
+            (publication.generation, publication.leaf.fingerprint()) == (offered.generation, offered.leaf);
+        if is_offered && let Ok(bundle) = self.bundle(&publication).await {
+            let _ = self.inbox.send(Message::Published { order: name.clone(), generation, bundle }).await;
+        }
+    }
+
+    /// The row of an order, in whichever of its groups.
+    fn publication(&self, name: &str) -> Option<(&String, &Vec<u8>)> {
+        let keys = self.groups.iter().map(|group| Key::Publication { group, order: name }.to_string());
+        keys.into_iter().find_map(|key| self.rows.get_key_value(&key))
+    }
+
     /// An order of its groups that this host does not have: nobody is to wait for it.
     async fn not_wanted(&mut self, name: &Arc<str>) {
-        let its =
-            |key: &str| matches!(Key::parse(key), Some(Key::Publication { order, .. }) if *order == **name);
-        let Some((_, row)) = self.rows.iter().find(|(key, _)| its(key)) else { return };
+        let Some((_, row)) = self.publication(name) else { return };
         if let Ok(publication) = read(name, row) {
             let reason = "this host has no such order in its configuration".to_owned();
             self.report(name, publication.generation, State::Done, reason).await;
@@ -571,12 +555,12 @@ impl Follower {
 
     /// A report that an order waits is taken back: its host may have leave now.
     async fn waits_no_more(&mut self, order: &Arc<str>) {
-        let waits = |(_, state, _): &(u64, State, String)| {
-            matches!(state, State::WaitsForKey | State::WaitsForWindow)
-        };
-        if !self.reported.get(order).is_some_and(waits) {
-            return;
+        if let Some((_, State::WaitsForKey | State::WaitsForWindow, _)) = self.reported.get(order) {
+            self.take_back(order).await;
         }
+    }
+
+    async fn take_back(&mut self, order: &Arc<str>) {
         let key = Key::Report { host: &self.name, order }.to_string();
         let commit = Commit { deletes: vec![key], ..Commit::default() };
         if matches!(self.shared.commit(&commit).await, Committed::Done) {
@@ -603,6 +587,18 @@ impl Follower {
                 false
             }
         }
+    }
+}
+
+fn entries(config: &Config) -> HashMap<Arc<str>, usize> {
+    config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect()
+}
+
+/// The order that a publication, or how far it may spread, is about.
+fn order_of(key: &str) -> Option<Arc<str>> {
+    match Key::parse(key)? {
+        Key::Publication { order, .. } | Key::Go { order, .. } => Some(order.into()),
+        _ => None,
     }
 }
 

@@ -1,25 +1,16 @@
 //! Push notifications that came to a collector that does not lead: rows of the store, until the leader has read them.
 
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-
-use super::member;
+use super::feed::{Fed, Feed, Pace};
 use crate::effects::shared::ledger::{Ledger, Unwritten};
-use crate::effects::shared::{Change, Commit, Committed, News, Row, Shared, Trouble};
+use crate::effects::shared::{Change, Commit, Committed, Row, Shared};
 use crate::sources::{Inbox, Message};
 use certcollectd_core::api::push::Hint;
 use certcollectd_core::fleet::keys::{HINTS, Key};
 
-/// All rows are read again after this, whatever the watch brought.
-const LIST_EVERY: Duration = Duration::from_secs(60);
-/// After the store could not be read.
-const WAIT: Duration = Duration::from_secs(2);
-const PLACES: usize = 16;
+const PACE: Pace = Pace { together: Duration::from_millis(10), pause: Duration::from_millis(100) };
 
 /// Leaves a notification for the leader. It is worth one try: the order is polled without it, only later.
 pub async fn leave(shared: &Shared, hint: &Hint) {
@@ -31,8 +22,7 @@ pub async fn leave(shared: &Shared, hint: &Hint) {
     let value = serde_json::to_vec(hint).expect("texts and flags");
     let commit = Commit { puts: vec![Row { key, value }], ..Commit::default() };
     match shared.commit(&commit).await {
-        Committed::Done => {}
-        Committed::Fenced => {}
+        Committed::Done | Committed::Fenced => {}
         Committed::Refused(trouble) | Committed::Unknown(trouble) => {
             tracing::warn!("a push notification could not be left for the leader: {trouble}");
         }
@@ -41,54 +31,30 @@ pub async fn leave(shared: &Shared, hint: &Hint) {
 
 /// Brings what others left to the engine, for as long as this host leads.
 pub async fn collect(shared: Rc<Shared>, ledger: Rc<Ledger>, inbox: Inbox) {
+    let mut feed = Feed::of(shared, vec![HINTS.to_owned()], PACE);
     loop {
-        let (news, mut changes) = mpsc::channel(PLACES);
-        let mut watches = JoinSet::new();
-        let rows = match shared.list(HINTS).await {
-            Ok(listing) => {
-                watches.spawn_local(member::pass_on(shared.watch(HINTS, listing.revision), news));
-                listing.rows
-            }
-            Err(Trouble::Away(_) | Trouble::Full(_) | Trouble::Denied(_) | Trouble::Other(_)) => {
-                sleep(WAIT).await;
-                continue;
-            }
+        let rows: Vec<Row> = match feed.next().await {
+            Fed::All(rows) => rows,
+            Fed::Changed(changes) => changes.into_iter().filter_map(put).collect(),
+            Fed::Away(_) => continue,
         };
-        let mut end = pin!(sleep(LIST_EVERY));
-        if take(rows, &ledger, &inbox).await.is_err() {
+        let mut read = Vec::new();
+        for Row { key, value } in rows {
+            if let Ok(hint) = serde_json::from_slice::<Hint>(&value) {
+                let _ = inbox.send(Message::Hint(hint)).await;
+            }
+            read.push((key, None));
+        }
+        // What is not deleted is read again, which does nothing more.
+        if ledger.write(read).await == Err(Unwritten::Deposed) {
             return;
         }
-        loop {
-            tokio::select! {
-                next = changes.recv() => {
-                    let Some(News::Changes(changes)) = next else { break };
-                    let put = |change| match change {
-                        Change::Put(row) => Some(row),
-                        Change::Deleted(_) => None,
-                    };
-                    if take(changes.into_iter().filter_map(put).collect(), &ledger, &inbox).await.is_err() {
-                        return;
-                    }
-                }
-                () = &mut end => break,
-            }
-        }
-        sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Whether this host still leads.
-async fn take(rows: Vec<Row>, ledger: &Ledger, inbox: &Inbox) -> Result<(), ()> {
-    let mut read = Vec::new();
-    for Row { key, value } in rows {
-        if let Ok(hint) = serde_json::from_slice::<Hint>(&value) {
-            let _ = inbox.send(Message::Hint(hint)).await;
-        }
-        read.push((key, None));
-    }
-    match ledger.write(read).await {
-        Err(Unwritten::Deposed) => Err(()),
-        // They are read again, which does nothing more.
-        Ok(()) | Err(Unwritten::Trouble(_)) => Ok(()),
+fn put(change: Change) -> Option<Row> {
+    match change {
+        Change::Put(row) => Some(row),
+        Change::Deleted(_) => None,
     }
 }

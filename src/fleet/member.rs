@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
-use crate::effects::shared::{News, Shared, StoreSettings, Trouble, Watch};
+use crate::effects::shared::{Shared, StoreSettings, Trouble};
 use crate::sources::{clock, host};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::engine::schedule::stable_hash;
+use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 
 /// Under this name the state file keeps which fleet this host belongs to.
@@ -16,6 +15,8 @@ pub const FLEET: &str = "fleet-id";
 pub const HIGHEST: &str = "fleet-highest-term";
 /// Under this name it keeps the term in which it was written last as the leader's mirror: from then on it is the fleet's.
 pub const MIRRORED: &str = "fleet-mirrored-term";
+/// What `accept-restore` answers where it has nothing to do.
+pub const NOTHING_TO_ACCEPT: &str = "the store shows nothing older than what was seen here; nothing to do";
 /// One request to one endpoint, at most: several fit into a lease.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is lost; all rows are listed before that.
@@ -59,17 +60,6 @@ pub fn name(fleet: &Fleet) -> Result<Box<str>, String> {
     })
 }
 
-/// Passes on what a watch brings, until it is lost.
-pub async fn pass_on(mut watch: Watch, news: mpsc::Sender<News>) {
-    loop {
-        let next = watch.next().await;
-        let is_over = matches!(next, News::Lost(_));
-        if news.send(next).await.is_err() || is_over {
-            return;
-        }
-    }
-}
-
 /// How a host stands that knows of no leader.
 pub fn vitals(role: &str, name: &str, trouble: Option<&Trouble>, shared: &Shared) -> FleetVitals {
     FleetVitals {
@@ -95,6 +85,6 @@ fn health(trouble: &Trouble) -> StoreHealth {
 }
 
 /// Seconds since a moment.
-pub fn age(since: certcollectd_core::engine::time::Time) -> u64 {
+pub fn age(since: Time) -> u64 {
     clock::now().time.since(since).as_secs()
 }
