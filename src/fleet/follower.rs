@@ -423,7 +423,7 @@ impl Follower {
             && (offered.generation, offered.leaf) == (generation, leaf)
         {
             self.given.remove(name);
-            let (state, reason) = progress::of(entry, record, leaf);
+            let (state, reason) = progress::of(&entry.settings.probes, record, leaf);
             self.complain(name, None).await;
             return self.report(name, generation, state, reason).await;
         }
@@ -433,7 +433,7 @@ impl Follower {
         let highest = offered.and_then(|offered| offered.highest);
         if !is_news(highest, generation) {
             let there = record.and_then(|record| Some((record, record.installed.as_ref()?.fingerprint)));
-            let there = there.map(|(record, leaf)| progress::of(entry, record, leaf));
+            let there = there.map(|(record, leaf)| progress::of(&entry.settings.probes, record, leaf));
             let why = format!(
                 "order {name}: generation {generation} is published, and generation {} was installed here: an older one is not \
                  taken. If the store was restored from a copy, the next issued certificate has a higher one",

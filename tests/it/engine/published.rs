@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use certcollectd_core::cert::Certificate;
 use certcollectd_core::config::fleet::{Fleet, Role, StoreKind};
-use certcollectd_core::config::{Account, Config};
+use certcollectd_core::config::{Account, Config, OnProbeFailure, Probe, Target};
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::Event;
+use certcollectd_core::engine::hooks::run::HookResult;
+use certcollectd_core::engine::probe::ProbeAnswer;
 use certcollectd_core::engine::time::Time;
+use certcollectd_core::fleet::progress;
+use certcollectd_core::fleet::report::State;
 
 use super::certificate;
 use crate::certs;
@@ -144,4 +148,55 @@ fn an_operator_opens_a_closed_account_after_a_takeover() {
     world.pass(HOUR);
     assert!(world.reply(token).ok, "{}", world.reply(token).text);
     assert!(world.account_row("main").get("closed").is_none());
+}
+
+#[test]
+fn how_far_a_host_is_shows_in_its_record() {
+    let mut config = follower();
+    config.hooks.push(world::hook("reload"));
+    world::change(&mut config.orders[0], |settings| {
+        settings.hooks.push("reload".into());
+        settings.probes = Box::new([probe()]);
+    });
+    let mut world = World::new(config);
+    world.engine.call_only_until(Time::MIN);
+    let label = probe().label();
+    let gone = ProbeAnswer { address: label.clone().into(), outcome: Err("refuses connections".into()) };
+    world.presents.insert(label.clone(), vec![gone]);
+    world.hook_results.insert("reload".into(), vec![HookResult::failed("exit code 1"), HookResult::Done]);
+    world.hooks_hang = true;
+    world.failing_stages = 1;
+    let bundle = bundle(&["www.example.com"], -1);
+    let leaf = bundle[0].fingerprint();
+    let far = |world: &World| progress::of(&[probe()], &world.load().orders["www"].record, leaf);
+
+    publish(&mut world, 1, &bundle);
+    assert_eq!(far(&world).0, State::Failed, "the disk is full: {:?}", far(&world));
+    world.pass(Duration::from_secs(20));
+    assert_eq!(far(&world), (State::Working, "hook reload is to run".into()));
+    world.end_hooks();
+    world.pass(Duration::from_secs(2));
+    assert_eq!(far(&world), (State::Failed, "hook reload failed: exit code 1".into()));
+    world.pass(Duration::from_secs(120));
+    assert_eq!(far(&world), (State::Failed, format!("{label} refuses connections")));
+    world.presents.clear();
+    world.pass(2 * HOUR);
+    assert_eq!(far(&world), (State::Done, String::new()));
+    // Another one is published, and not good; the first one is what is served.
+    publish(&mut world, 2, &self::bundle(&["other.example.com"], 0));
+    assert_eq!(far(&world).0, State::Done);
+    let token = world.command(Command::Rollback("www".into()));
+    world.pass(Duration::from_secs(120));
+    assert!(!world.reply(token).ok, "there is none before it");
+}
+
+fn probe() -> Probe {
+    Probe {
+        connect: Target::Host("10.0.0.7".into(), 443),
+        server_name: None,
+        starttls: None,
+        within: Probe::WITHIN,
+        every: HOUR,
+        on_failure: OnProbeFailure::Warn,
+    }
 }

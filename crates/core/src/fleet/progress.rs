@@ -1,48 +1,34 @@
 //! How far a host is with a generation that it was given, as its record of the order shows.
 
 use crate::cert::Fingerprint;
-use crate::config::{HookEvent, Order};
+use crate::config::{HookEvent, Probe};
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
 use crate::fleet::report::State;
 
-/// The state to report, and why it is not done.
-pub fn of(entry: &Order, record: &OrderRecord, leaf: Fingerprint) -> (State, String) {
-    let installed = record.installed.as_ref().filter(|installed| installed.fingerprint == leaf);
-    if installed.is_none() {
+/// The state to report, and why it is not done. `probes` are those of the order.
+pub fn of(probes: &[Probe], record: &OrderRecord, leaf: Fingerprint) -> (State, String) {
+    if record.installed.as_ref().is_none_or(|installed| installed.fingerprint != leaf) {
         return not_installed(record, leaf);
     }
-    let mut owed = record.owed().filter(|debt| debt.event == HookEvent::Installed).peekable();
-    if let Some(failed) = record
-        .owed()
-        .find(|debt| debt.event == HookEvent::Installed && debt.tries > 0 && debt.outcome.is_some())
-    {
-        let why = failed.outcome.as_deref().unwrap_or_default();
-        return (State::Failed, format!("hook {}: {why}", failed.hook));
+    let owed = || record.owed().filter(|debt| debt.event == HookEvent::Installed);
+    // From the first failure until a retry works.
+    if let Some((hook, why)) = owed().find_map(|debt| Some((&debt.hook, debt.outcome.as_ref()?))) {
+        return (State::Failed, format!("hook {hook} {why}"));
     }
-    if let Some(owed) = owed.peek() {
-        return (State::Working, format!("hook {} is to run", owed.hook));
+    if let Some(debt) = owed().next() {
+        return (State::Working, format!("hook {} is to run", debt.hook));
     }
-    if entry.settings.probes.is_empty() {
-        return (State::Done, String::new());
-    }
-    let probed = record.probed.as_deref();
-    let answered = |label: &str| {
-        probed.is_some_and(|probed| {
-            probed.probes.iter().any(|known| *known.label == *label && known.leaf == leaf)
-        })
-    };
-    let wrong = probed.filter(|probed| probed.is_failing()).and_then(|probed| {
-        let probe = probed.probes.iter().find(|probe| probe.leaf == leaf && probe.failures > 0)?;
-        let served = probe.served.iter().find(|served| served.wrong.is_some())?;
-        Some(format!("{} {}", served.address, served.wrong.as_deref().unwrap_or_default()))
-    });
-    match wrong {
-        Some(why) => (State::Failed, why),
-        None if entry.settings.probes.iter().all(|probe| answered(&probe.label())) => {
-            (State::Done, String::new())
+    let probed = record.probed.iter().flat_map(|probed| &probed.probes);
+    let probed = || probed.clone().filter(|probed| probed.leaf == leaf);
+    for served in probed().flat_map(|probed| &probed.served) {
+        if let Some(wrong) = &served.wrong {
+            return (State::Failed, format!("{} {wrong}", served.address));
         }
-        None => (State::Working, "it is being asked whether it is served".into()),
+    }
+    match probes.iter().find(|probe| !probed().any(|probed| *probed.label == *probe.label())) {
+        Some(probe) => (State::Working, format!("{} is to be asked whether it is served", probe.label())),
+        None => (State::Done, String::new()),
     }
 }
 
