@@ -200,3 +200,29 @@ fn probe() -> Probe {
         on_failure: OnProbeFailure::Warn,
     }
 }
+
+/// It was on its own before, with an account and a number.
+#[test]
+fn a_host_that_joins_keeps_what_it_serves() {
+    let mut world = World::new(world::config(&["www"]));
+    let leaf = certificate(&["www.example.com"], -1, 90);
+    world.say("www", [Say::Body(200, certs::issued(&leaf))]);
+    world.pass(HOUR);
+    let seen = world.seen("www");
+    assert!(seen.is_some());
+    world.config = follower().into();
+    world.restart();
+    world.engine.call_only_until(Time::MIN);
+    let calls = world.calls.len();
+    world.pass(3 * DAY);
+    assert_eq!((world.seen("www"), world.phase("www").as_str()), (seen.clone(), "guarding"));
+    // The same certificate, then a newer one.
+    let same =
+        [leaf, certs::ca().intermediate.der().to_vec()].map(|der| Certificate::from_der(&der).unwrap());
+    publish(&mut world, 1, &same);
+    assert_eq!(world.seen("www"), seen);
+    assert_eq!(world.record("www")["offered"]["highest"], 1);
+    publish(&mut world, 2, &bundle(&["www.example.com"], 0));
+    assert_ne!(world.seen("www"), seen);
+    assert_eq!(world.calls.len(), calls);
+}
