@@ -48,17 +48,17 @@ fn check(dump: &str, tables: &[&str], change: impl Fn(&mut BTreeMap<&str, Rows>)
     let orders = loaded.orders.iter();
     found.insert(
         "orders",
-        orders.map(|(name, order)| (name.to_string(), row(&state::write(&order.record)))).collect(),
+        orders.map(|(name, order)| (name.to_string(), row(&state::write_order(&order.record)))).collect(),
     );
     let accounts = loaded.accounts.iter();
     found.insert(
         "accounts",
-        accounts.map(|(name, record)| (name.to_string(), row(&state::write(record)))).collect(),
+        accounts.map(|(name, record)| (name.to_string(), row(&state::write_account(record)))).collect(),
     );
     let adopted = loaded.adopted.iter();
     found.insert(
         "adopted",
-        adopted.map(|adopted| (adopted.name.to_string(), row(&state::write(adopted)))).collect(),
+        adopted.map(|adopted| (adopted.name.to_string(), row(&state::write_adopted(adopted)))).collect(),
     );
     expected.entry("adopted").or_default();
     assert_eq!(found, expected);

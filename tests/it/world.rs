@@ -353,10 +353,10 @@ impl World {
         self.saves += 1;
         self.rows.offsets.extend(changes.offset.map(|offset| (self.boot.to_string(), offset)));
         for (name, record) in &changes.orders {
-            self.rows.orders.insert(name.to_string(), (self.boot, state::write(record)));
+            self.rows.orders.insert(name.to_string(), (self.boot, state::write_order(record)));
         }
         for (name, record) in &changes.accounts {
-            self.rows.accounts.insert(name.to_string(), (self.boot, state::write(record)));
+            self.rows.accounts.insert(name.to_string(), (self.boot, state::write_account(record)));
         }
         for (name, bundle) in &changes.bundles {
             match bundle {
@@ -366,7 +366,7 @@ impl World {
         }
         for (name, adopted) in &changes.adopted {
             match adopted {
-                Some(adopted) => self.rows.adopted.insert(name.to_string(), state::write(adopted)),
+                Some(adopted) => self.rows.adopted.insert(name.to_string(), state::write_adopted(adopted)),
                 None => self.rows.adopted.remove(&**name),
             };
         }

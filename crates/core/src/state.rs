@@ -150,9 +150,23 @@ fn read<T: DeserializeOwned>(what: fmt::Arguments<'_>, text: &str) -> Result<T, 
     serde_json::from_str(text).map_err(|error| RowError::Form(what.to_string(), error.to_string()))
 }
 
-/// The record of an order or an account, or an adopted order.
-pub fn write(record: &impl Serialize) -> String {
-    serde_json::to_string(record).expect("strings, numbers and lists")
+/// Sized for nearly every record: one that grows is copied several times over.
+fn write(record: &impl Serialize) -> String {
+    let mut text = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut text, record).expect("strings, numbers and lists");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+pub fn write_order(record: &OrderRecord) -> String {
+    write(record)
+}
+
+pub fn write_account(record: &AccountRecord) -> String {
+    write(record)
+}
+
+pub fn write_adopted(adopted: &Adopted) -> String {
+    write(adopted)
 }
 
 pub fn read_order(name: &str, text: &str, origin: Origin, now: Now) -> Result<OrderRecord, RowError> {

@@ -142,10 +142,10 @@ fn write(connection: &Connection, boot: &str, changes: &Changes) -> Result<(), r
     }
     for (name, record) in &changes.accounts {
         let condition = if record.closed.is_some() { "closed" } else { "open" };
-        put(connection, &ACCOUNTS, name, condition, boot, &state::write(record))?;
+        put(connection, &ACCOUNTS, name, condition, boot, &state::write_account(record))?;
     }
     for (name, record) in &changes.orders {
-        put(connection, &ORDERS, name, record.phase.as_str(), boot, &state::write(record))?;
+        put(connection, &ORDERS, name, record.phase.as_str(), boot, &state::write_order(record))?;
     }
     for (name, bundle) in &changes.bundles {
         let Some(bundle) = bundle else {
@@ -162,7 +162,7 @@ fn write(connection: &Connection, boot: &str, changes: &Changes) -> Result<(), r
             execute(connection, "DELETE FROM adopted WHERE name = ?1", [&**name])?;
             continue;
         };
-        let text = state::write(adopted);
+        let text = state::write_adopted(adopted);
         let sum = state::sum(VERSION, "adopted", &[name.as_bytes(), text.as_bytes()]);
         let sql = "REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)";
         execute(connection, sql, params![&**name, text, sum])?;

@@ -87,18 +87,19 @@ pub fn write(changes: &Changes, boot: Boot<'_>) -> Vec<Wanted> {
     for (name, record) in &changes.accounts {
         rows.push((
             key(Table::Accounts, name),
-            Some(Row::write(Table::Accounts, name, state::write(record), boot)),
+            Some(Row::write(Table::Accounts, name, state::write_account(record), boot)),
         ));
     }
     for (name, record) in &changes.orders {
         rows.push((
             key(Table::Orders, name),
-            Some(Row::write(Table::Orders, name, state::write(record), boot)),
+            Some(Row::write(Table::Orders, name, state::write_order(record), boot)),
         ));
     }
     for (name, adopted) in &changes.adopted {
-        let row =
-            adopted.as_ref().map(|adopted| Row::write(Table::Adopted, name, state::write(adopted), boot));
+        let row = adopted
+            .as_ref()
+            .map(|adopted| Row::write(Table::Adopted, name, state::write_adopted(adopted), boot));
         rows.push((key(Table::Adopted, name), row));
     }
     for (name, bundle) in &changes.bundles {
