@@ -237,7 +237,8 @@ impl Effects {
         let salt = self.salt.clone();
         self.spawn(Kind::Call(account.clone()), async move {
             let (outcome, credential) = match prepared {
-                Some(prepared) => prepared.send(&call.request, salt).await,
+                // Large, and a task is moved several times before its first step.
+                Some(prepared) => Box::pin(prepared.send(&call.request, salt)).await,
                 None => (Err(Failure::Setup("the account is no longer configured".into())), None),
             };
             Event::Answered { account, outcome, credential }
