@@ -171,17 +171,17 @@ fn rows(data: &[u8]) {
         0 => {
             let Ok(text) = str::from_utf8(data) else { return };
             let Ok(record) = state::read_order("www", text, origin, now) else { return };
-            let written = state::write(&record);
+            let written = state::write_order(&record);
             let again =
                 state::read_order("www", &written, origin, now).expect("what was written can be read");
-            assert_eq!(state::write(&again), written);
+            assert_eq!(state::write_order(&again), written);
             let other = Origin { same_boot: false, offset: Some(i64::MAX), present: Some(i64::MIN) };
             let _ = state::read_order("www", text, other, now);
         }
         1 => {
             let Ok(text) = str::from_utf8(data) else { return };
             let Ok(record) = state::read_account("main", text, origin, now) else { return };
-            let written = state::write(&record);
+            let written = state::write_account(&record);
             let again =
                 state::read_account("main", &written, origin, now).expect("what was written can be read");
             assert_eq!(again, record);
