@@ -1,9 +1,9 @@
 //! Hosts that do not reach the store or the vendor, and a store that answers nobody.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use certcollectd::sources::clock;
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::lease::Beat;
 use certcollectd_sandbox::{Fault, FaultSpec};
@@ -11,6 +11,7 @@ use certcollectd_sandbox::{Fault, FaultSpec};
 use super::way::Way;
 use super::{Fleet, LEASE};
 use crate::proof::{figure, number};
+use crate::shared::backend::on_each_store;
 
 /// The ways of a collector.
 struct Ways {
@@ -56,7 +57,7 @@ fn store_stands_still(fleet: &mut Fleet) {
     let (leader, term) = fleet.next_leader(0);
     let before = fleet.times_deposed(&leader);
     fleet.next_call();
-    let frozen = fleet.cluster.freeze(0);
+    let frozen = fleet.backend.freeze(0);
     let since = clock::now().wall;
     fleet.until("nobody leads", |fleet| fleet.times_deposed(&leader) > before);
     let last = fleet.vendor().vendor().record().calls(0).last().expect("there were calls").at.unix_ms;
@@ -67,19 +68,19 @@ fn store_stands_still(fleet: &mut Fleet) {
     fleet.until("somebody goes on", |fleet| fleet.is_published(1));
 }
 
-#[test]
-fn who_is_cut_off_stops_calling_and_somebody_goes_on() {
+on_each_store!(who_is_cut_off_stops_calling_and_somebody_goes_on);
+
+fn who_is_cut_off_stops_calling_and_somebody_goes_on(store: StoreKind) {
     let rounds = number("FLEET_CUTS", 1);
     println!("FLEET_CUTS={rounds}");
-    let Some(mut fleet) = Fleet::start(1, &["www", "mail"]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &["www", "mail"]) else { return };
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 100 })).unwrap();
-    let store: SocketAddr = fleet.cluster.endpoint(0).strip_prefix("http://").unwrap().parse().unwrap();
+    let address = fleet.backend.address(0);
     let mut ways = BTreeMap::new();
     for name in ["a", "b"] {
-        let own = Ways { store: Way::to(store), vendor: Way::to(fleet.vendor().api_address()) };
-        let (endpoint, vendor) =
-            (format!("\"http://{}\"", own.store.address), format!("https://{}", own.vendor.address));
-        fleet.collector_at(name, "", &endpoint, &vendor);
+        let own = Ways { store: Way::to(address), vendor: Way::to(fleet.vendor().api_address()) };
+        let endpoint = fleet.backend.endpoint(own.store.address);
+        fleet.collector_at(name, "", &[endpoint], &format!("https://{}", own.vendor.address));
         fleet.begin(name);
         ways.insert(name, own);
     }
@@ -90,7 +91,7 @@ fn who_is_cut_off_stops_calling_and_somebody_goes_on() {
     }
     fleet.assert_calls_kept_apart();
     figure(&format!(
-        "{rounds} times the leader cut from the store, {rounds} times from the vendor, {rounds} times a store that answers nobody: {} \
+        "{store}: {rounds} times the leader cut from the store, {rounds} times from the vendor, {rounds} times a store that answers nobody: {} \
          calls in {} terms, 0 at once, 0 early, 0 after the lease, the newest certificates published",
         fleet.calls(),
         fleet.next_leader(0).1,

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use certcollectd::effects::shared::{Change, News, Revision};
 use certcollectd::sources::clock;
 use certcollectd_core::cert::Fingerprint;
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::published::Publication;
 
 use super::{Fleet, LEASE, LOGIN};
 use crate::proof::{figure, number};
 use crate::setting::said;
+use crate::shared::backend::on_each_store;
 use crate::simulation::Dice;
 use certcollectd_sandbox::{AccountSpec, Fault, FaultSpec};
 
@@ -20,24 +21,10 @@ const COLLECTORS: [&str; 3] = ["a", "b", "c"];
 /// Everything that was published, oldest first, by order.
 fn publications(fleet: &Fleet) -> BTreeMap<String, Vec<(u64, Fingerprint)>> {
     let mut all = BTreeMap::<String, Vec<_>>::new();
-    let mut watch = fleet.store.watch("pub/", Revision(0));
-    let is_last = |all: &BTreeMap<String, Vec<(u64, Fingerprint)>>| {
-        ORDERS.iter().all(|order| {
-            let last = fleet.publication(order).map(|last| (last.generation, last.leaf.fingerprint()));
-            all.get(*order).and_then(|known| known.last().copied()) == last
-        })
-    };
-    while !is_last(&all) {
-        let changes = match fleet.block_on(watch.next()) {
-            News::Changes(changes) => changes,
-            News::Lost(why) => panic!("{why}"),
-        };
-        for change in changes {
-            let Change::Put(row) = change else { panic!("{change:?}") };
-            let order = row.key.rsplit('/').next().unwrap().to_owned();
-            let read = Publication::read(&order, &row.value).unwrap();
-            all.entry(order).or_default().push((read.generation, read.leaf.fingerprint()));
-        }
+    for row in fleet.backend.history("pub/") {
+        let order = row.key.rsplit('/').next().unwrap().to_owned();
+        let read = Publication::read(&order, &row.value).unwrap();
+        all.entry(order).or_default().push((read.generation, read.leaf.fingerprint()));
     }
     all
 }
@@ -55,12 +42,20 @@ fn assert_generations_only_rise(publications: &BTreeMap<String, Vec<(u64, Finger
     count
 }
 
-#[test]
-fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
+on_each_store!(
+    a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call,
+    a_refused_log_in_is_the_last_one_whoever_leads
+);
+
+fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call(store: StoreKind) {
     let (kills, seed) = (number("FLEET_KILLS", 3), number("FLEET_SEED", 1));
     println!("FLEET_SEED={seed} FLEET_KILLS={kills}");
     let mut dice = Dice(seed);
-    let Some(mut fleet) = Fleet::start(3, &ORDERS) else { return };
+    let size = match store {
+        StoreKind::Etcd => 3,
+        StoreKind::Postgres => 2,
+    };
+    let Some(mut fleet) = Fleet::start(store, size, &ORDERS) else { return };
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 150 })).unwrap();
     for name in COLLECTORS {
         fleet.collector(name, "");
@@ -81,7 +76,7 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
         fleet.kill(&leader);
         let killed = clock::now().time;
         if round % 3 == 2 {
-            let member = usize::try_from(dice.below(3)).unwrap();
+            let member = usize::try_from(dice.below(size as u64)).unwrap();
             fleet.restart_member(member);
             members += 1;
         }
@@ -101,7 +96,7 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
     let middle = took[took.len() / 2];
     assert!(middle < 2 * LEASE, "a takeover takes {middle:?}, and the lease is {LEASE:?}: {took:?}");
     figure(&format!(
-        "{kills} kills of the leader, {in_flight} of them with a call in flight, and {members} of a member of etcd: {} terms, {} calls, \
+        "{store}: {kills} kills of the leader, {in_flight} of them with a call in flight, and {members} of a member: {} terms, {} calls, \
          0 at once, 0 early, {published} generations published, no number twice, the newest installed; a new leader after {:.1} leases \
          (the half) and {:.1} (the slowest), from seed {seed}",
         term,
@@ -112,9 +107,8 @@ fn a_leader_killed_at_random_costs_neither_a_certificate_nor_a_call() {
 }
 
 /// Invariant 5. The next leader has another password, and does not try it: each of many hosts with an old file would.
-#[test]
-fn a_refused_log_in_is_the_last_one_whoever_leads() {
-    let Some(mut fleet) = Fleet::start(1, &["www"]) else { return };
+fn a_refused_log_in_is_the_last_one_whoever_leads(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &["www"]) else { return };
     fleet.vendor().vendor().accounts.put(AccountSpec::new(LOGIN, "new")).unwrap();
     let refused = |fleet: &Fleet| fleet.vendor().vendor().record().counters().all.logins_refused;
     let is_closed = |fleet: &Fleet, host: &str| {
@@ -138,7 +132,7 @@ fn a_refused_log_in_is_the_last_one_whoever_leads() {
     fleet.write(&format!("{other}/password"), "new");
     fleet.until("a changed password is tried", |fleet| fleet.is_published(0));
     assert_eq!(refused(&fleet), 1);
-    figure(
-        "1 refused log-in, a leader killed after it, and 0 log-ins of the next one before its password changed",
-    );
+    figure(&format!(
+        "{store}: 1 refused log-in, a leader killed after it, and 0 log-ins of the next one before its password changed",
+    ));
 }

@@ -11,6 +11,7 @@ use certcollectd::effects::shared::{Commit, Committed, Row};
 use certcollectd::sources::clock;
 use certcollectd_core::api::{Product, Untrusted};
 use certcollectd_core::cert::{Certificate, Fingerprint, pem_blocks};
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::published::{Bundle, FURTHEST, Publication, is_news, next_generation};
 use certcollectd_core::fleet::report::State;
@@ -84,7 +85,7 @@ fn links(bundle: &Bundle) -> Vec<(Fingerprint, Vec<u8>)> {
 impl Liar {
     /// A follower with a good certificate.
     fn start(seed: u64) -> Option<Liar> {
-        let mut fleet = Fleet::start(1, &[ORDER, LAST])?;
+        let mut fleet = Fleet::start(StoreKind::Etcd, 1, &[ORDER, LAST])?;
         let mut spec = OrderSpec::new(certcollectd_sandbox::Product::Ssl, FORGED, &[&domain(ORDER)]);
         spec.certificate = CertificateSpec { key: Some(fleet.key.serialize_pem()), ..newer(0) };
         fleet.vendor().vendor().put_order(spec).unwrap();

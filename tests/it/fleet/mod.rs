@@ -1,4 +1,4 @@
-//! A fleet of real parts: members of etcd, the sandbox in the vendor's place, collectors and followers as processes.
+//! A fleet of real parts: members of etcd or servers of PostgreSQL, the sandbox in the vendor's place, collectors and followers as processes.
 //!
 //! The invariants that the suites hold, by their numbers: 1 no two calls of an account in flight at the vendor; 2 no order
 //! polled before its interval is over, over all hosts; 4 what the vendor has issued is published; 5 after a refused log-in
@@ -15,12 +15,13 @@ mod way;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use certcollectd::effects::shared::Shared;
 use certcollectd::sources::clock;
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::lease::Beat;
 use certcollectd_core::fleet::published::Publication;
@@ -32,7 +33,7 @@ use rcgen::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
-use crate::shared::member::Cluster;
+use crate::shared::backend::Backend;
 
 const LOGIN: &str = "fleet";
 const PASSWORD: &str = "cAnArY&p+s=%w0rd";
@@ -51,7 +52,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Fleet {
     hosts: BTreeMap<String, Host>,
     vendor: Running,
-    pub cluster: Cluster,
+    pub backend: Backend,
     pub store: Shared,
     runtime: Runtime,
     dir: tempfile::TempDir,
@@ -66,26 +67,26 @@ struct Host {
 }
 
 impl Fleet {
-    /// So many members of etcd, and no host yet; `None`, and a word about it, where etcd is not installed.
-    pub fn start(members: usize, orders: &[&str]) -> Option<Fleet> {
-        Fleet::with(members, &[], orders)
+    /// A store of so many members or servers, and no host yet; `None`, and a word about it, where it is not installed.
+    pub fn start(store: StoreKind, size: usize, orders: &[&str]) -> Option<Fleet> {
+        let backend = Backend::start(store, size);
+        if backend.is_none() {
+            println!("PROOF-SKIP {store} is not installed");
+        }
+        backend.map(|backend| Fleet::on(backend, orders))
     }
 
-    /// The same; the members of etcd have these arguments besides.
-    fn with(members: usize, more: &[&str], orders: &[&str]) -> Option<Fleet> {
-        let Some(cluster) = Cluster::start(members, more) else {
-            println!("PROOF-SKIP etcd is not installed");
-            return None;
-        };
+    /// The same with this store.
+    fn on(backend: Backend, orders: &[&str]) -> Fleet {
         let scenario = Scenario { account: vec![AccountSpec::new(LOGIN, PASSWORD)], ..Scenario::default() };
         let vendor =
             Sandbox::start(Options { scenario, ..Options::default() }).unwrap().spawn_thread().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let fleet = Fleet {
             hosts: BTreeMap::new(),
-            store: cluster.connect(),
+            store: backend.connect(),
             vendor,
-            cluster,
+            backend,
             runtime,
             dir: tempfile::tempdir().unwrap(),
             key: KeyPair::generate().unwrap(),
@@ -100,7 +101,7 @@ impl Fleet {
             spec.certificate = CertificateSpec { key: Some(fleet.key.serialize_pem()), ..newer(0) };
             fleet.vendor().vendor().put_order(spec).unwrap();
         }
-        Some(fleet)
+        fleet
     }
 
     pub fn vendor(&self) -> &Handle {
@@ -123,20 +124,15 @@ impl Fleet {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    fn endpoints(&self) -> String {
-        let quoted = |at| format!("\"{}\"", self.cluster.endpoint(at));
-        (0..self.cluster.size()).map(quoted).collect::<Vec<_>>().join(", ")
-    }
-
     /// Writes a collector's configuration and starts it; `more` are further keys of `[fleet]`.
     pub fn collector(&mut self, name: &str, more: &str) {
-        let (endpoints, vendor) = (self.endpoints(), self.vendor().base_url());
+        let (endpoints, vendor) = (self.backend.endpoints(), self.vendor().base_url());
         self.collector_at(name, more, &endpoints, &vendor);
         self.begin(name);
     }
 
     /// Writes the configuration of a collector that reaches the store and the vendor in these ways.
-    fn collector_at(&mut self, name: &str, more: &str, endpoints: &str, vendor: &str) {
+    fn collector_at(&mut self, name: &str, more: &str, endpoints: &[String], vendor: &str) {
         let dir = self.dir.path().display();
         let orders: String = self.orders.iter().enumerate().map(|(number, order)| {
             format!(
@@ -148,13 +144,14 @@ impl Fleet {
         let text = format!(
             "state_dir = \"{dir}/{name}/state\"\n[polling]\ninterval = \"{interval}ms\"\nmax_interval = \"1s\"\n\
              guard_interval = \"{interval}ms\"\ncall_gap = \"50ms\"\nrequest_timeout = \"1s\"\nsettle = \"1s\"\n\
-             [fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\n\
-             endpoints = [{endpoints}]\nlease = \"{}s\"\nbeat = \"{}s\"\nmargin = \"200ms\"\n{more}\n\
+             [fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"{store}\"\n\
+             endpoints = {endpoints:?}\nlease = \"{}s\"\nbeat = \"{}s\"\nmargin = \"200ms\"\n{more}\n\
              [[account]]\nname = \"main\"\nlogin_name = \"{LOGIN}\"\npassword = {{ file = \"{dir}/{name}/password\" }}\n\
              base_url = \"{vendor}\"\nca_file = \"{dir}/ca.pem\"\n{orders}",
             LEASE.as_secs(),
             BEAT.as_secs(),
             interval = INTERVAL.as_millis(),
+            store = self.backend.kind(),
         );
         self.host(name, &text);
         self.write(&format!("{name}/password"), PASSWORD);
@@ -173,10 +170,10 @@ impl Fleet {
         }).collect();
         let text = format!(
             "state_dir = \"{dir}/{name}/state\"\ninstall_dir = \"{dir}/{name}/out\"\n\
-             [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\nstore = \"etcd\"\nendpoints = [{}]\n\
+             [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\n{}\
              [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"test ! -e {dir}/{name}/broken && \
              echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> {dir}/{name}/hooks\"]\n{orders}",
-            self.endpoints(),
+            self.backend.keys(),
         );
         self.host(name, &text);
         self.write(&format!("{name}/key.pem"), &self.key.serialize_pem());
@@ -245,13 +242,8 @@ impl Fleet {
 
     /// kill -9 of a member of the store, and its start; it takes requests then.
     pub fn restart_member(&mut self, at: usize) {
-        self.cluster.kill(at);
-        self.runtime.block_on(self.cluster.start_again(at));
-    }
-
-    /// The store's only member goes on from a snapshot.
-    pub fn restore(&mut self, snapshot: &Path) {
-        self.runtime.block_on(self.cluster.restore(snapshot));
+        self.backend.kill(at);
+        self.backend.start_again(at);
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {

@@ -4,22 +4,25 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_sandbox::{Fault, FaultSpec};
 use rustix::process::Signal;
 
 use super::Fleet;
 use crate::proof::{figure, number};
+use crate::shared::backend::on_each_store;
 use crate::simulation::Dice;
 
 /// By the timer of [`certcollectd::effects::call`].
 const ENDED_BY_TIMER: Option<i32> = Some(14);
 
-#[test]
-fn a_leader_that_stood_still_calls_nobody() {
+on_each_store!(a_leader_that_stood_still_calls_nobody);
+
+fn a_leader_that_stood_still_calls_nobody(store: StoreKind) {
     let (stops, seed) = (number("FLEET_STOPS", 2), number("FLEET_SEED", 1));
     println!("FLEET_SEED={seed} FLEET_STOPS={stops}");
     let mut dice = Dice(seed);
-    let Some(mut fleet) = Fleet::start(1, &["www", "mail"]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &["www", "mail"]) else { return };
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 150 })).unwrap();
     for name in ["a", "b"] {
         fleet.collector(name, "");
@@ -60,7 +63,7 @@ fn a_leader_that_stood_still_calls_nobody() {
     fleet.until("the newest are published", |fleet| (0..2).all(|order| fleet.is_published(order)));
     fleet.assert_calls_kept_apart();
     figure(&format!(
-        "{stops} stops of the leader past its lease: {deposed} stood by afterwards, {ended} were ended by their timer; {} calls, 0 at \
+        "{store}: {stops} stops of the leader past its lease: {deposed} stood by afterwards, {ended} were ended by their timer; {} calls, 0 at \
          once, 0 early, from seed {seed}",
         fleet.calls()
     ));
@@ -75,8 +78,8 @@ fn a_call_that_stalls_behind_its_timer_ends_the_process() {
     if !tried.is_ok_and(|status| status.success()) {
         return println!("PROOF-SKIP strace is not installed, or may not trace here");
     }
-    let Some(mut fleet) = Fleet::start(1, &["www"]) else { return };
-    let (endpoints, vendor) = (fleet.endpoints(), fleet.vendor().base_url());
+    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &["www"]) else { return };
+    let (endpoints, vendor) = (fleet.backend.endpoints(), fleet.vendor().base_url());
     for name in ["a", "b"] {
         fleet.collector_at(name, "", &endpoints, &vendor);
     }

@@ -1,6 +1,7 @@
 //! A store that lies still, is full, or goes back to a copy of before.
 
 use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::report::State;
 use certcollectd_sandbox::{Fault, FaultSpec};
 use serde_json::Value;
@@ -8,6 +9,8 @@ use serde_json::Value;
 use super::Fleet;
 use crate::proof::{figure, number};
 use crate::setting::said;
+use crate::shared::backend::{Backend, on_each_store};
+use crate::shared::member::Cluster;
 
 const HOST: &str = "f";
 const ORDER: &str = "www";
@@ -24,9 +27,15 @@ fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
     fleet.read(&format!("{host}/log")).contains(what)
 }
 
-#[test]
-fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it() {
-    let Some(mut fleet) = Fleet::start(1, &[ORDER]) else { return };
+on_each_store!(a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it);
+
+/// From a copy, or by a standby that takes over and was behind.
+fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it(store: StoreKind) {
+    let size = match store {
+        StoreKind::Etcd => 1,
+        StoreKind::Postgres => 2,
+    };
+    let Some(mut fleet) = Fleet::start(store, size, &[ORDER]) else { return };
     for name in ["a", "b"] {
         fleet.collector(name, "");
     }
@@ -34,8 +43,7 @@ fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it() {
     let (leader, _) = fleet.next_leader(0);
     let other = if leader == "a" { "b" } else { "a" };
     fleet.until("the first is installed", |fleet| is_settled(fleet));
-    let copy = fleet.path("copy");
-    fleet.cluster.ctl(&["snapshot", "save", copy.to_str().unwrap()]);
+    fleet.backend.keep_copy();
     // More than one generation is lost: counting on from the copy would not be enough.
     for _ in 0..2 {
         fleet.issue(0);
@@ -44,7 +52,7 @@ fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it() {
     let lost = fleet.publication(ORDER).unwrap().generation;
     // The next leader has never known the generations that are lost.
     fleet.kill(&leader);
-    fleet.restore(&copy);
+    fleet.backend.put_back();
     let (_, term) = fleet.next_leader(0);
     fleet
         .until("it says that the store went back", |fleet| says(fleet, other, "the fleet's store went back"));
@@ -61,14 +69,17 @@ fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it() {
     let generation = fleet.publication(ORDER).unwrap().generation;
     assert!(generation > lost, "{generation} after {lost}");
     figure(&format!(
-        "a store put back from a copy, 2 generations lost: nobody led before accept-restore; generation {generation} after {lost}, \
+        "{store}: put back from a copy, 2 generations lost: nobody led before accept-restore; generation {generation} after {lost}, \
          installed"
     ));
 }
 
 #[test]
 fn a_store_that_is_full_costs_nothing_once_it_has_room() {
-    let Some(mut fleet) = Fleet::with(1, &["--quota-backend-bytes", "4000000"], &[ORDER]) else { return };
+    let Some(small) = Cluster::start(1, &["--quota-backend-bytes", "4000000"]) else {
+        return println!("PROOF-SKIP etcd is not installed");
+    };
+    let mut fleet = Fleet::on(Backend::Etcd(small), &[ORDER]);
     fleet.collector("a", "");
     fleet.follower(HOST);
     let (_, term) = fleet.next_leader(0);
@@ -84,12 +95,12 @@ fn a_store_that_is_full_costs_nothing_once_it_has_room() {
     assert!(says(&fleet, "a", "has no space left"), "{}", fleet.read("a/log"));
     fleet.issue(0);
     let status: Value =
-        serde_json::from_str(&fleet.cluster.ctl(&["endpoint", "status", "-w", "json"])).unwrap();
+        serde_json::from_str(&cluster(&fleet).ctl(&["endpoint", "status", "-w", "json"])).unwrap();
     let revision = status[0]["Status"]["header"]["revision"].to_string();
-    fleet.cluster.ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
-    fleet.cluster.ctl(&["compact", &revision]);
-    fleet.cluster.ctl(&["defrag"]);
-    fleet.cluster.ctl(&["alarm", "disarm"]);
+    cluster(&fleet).ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
+    cluster(&fleet).ctl(&["compact", &revision]);
+    cluster(&fleet).ctl(&["defrag"]);
+    cluster(&fleet).ctl(&["alarm", "disarm"]);
     fleet.next_leader(term);
     fleet.until("what was issued meanwhile is installed", |fleet| is_settled(fleet));
     fleet.assert_calls_kept_apart();
@@ -101,7 +112,7 @@ fn a_store_that_is_full_costs_nothing_once_it_has_room() {
 #[test]
 fn a_member_that_stands_still_stops_nobody() {
     let freezes = number("FLEET_FREEZES", 1);
-    let Some(mut fleet) = Fleet::start(3, &[ORDER]) else { return };
+    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 3, &[ORDER]) else { return };
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 150 })).unwrap();
     for name in ["a", "b"] {
         fleet.collector(name, "");
@@ -111,7 +122,7 @@ fn a_member_that_stands_still_stops_nobody() {
     fleet.until("the first is installed", |fleet| is_settled(fleet));
     for _ in 0..freezes {
         let member = leading_member(&fleet);
-        let frozen = fleet.cluster.freeze(member);
+        let frozen = fleet.backend.freeze(member);
         fleet.issue(0);
         fleet.until("what was issued is published", |fleet| fleet.is_published(0));
         drop(frozen);
@@ -128,14 +139,21 @@ fn a_member_that_stands_still_stops_nobody() {
     ));
 }
 
+fn cluster(fleet: &Fleet) -> &Cluster {
+    match &fleet.backend {
+        Backend::Etcd(cluster) => cluster,
+        Backend::Postgres(_) => panic!("it is on PostgreSQL"),
+    }
+}
+
 /// Which member of etcd leads the others.
 fn leading_member(fleet: &Fleet) -> usize {
     let leads = |at: &usize| {
-        let arguments = ["--endpoints", &fleet.cluster.endpoint(*at), "endpoint", "status", "-w", "json"];
-        let status: Value = serde_json::from_str(&fleet.cluster.ctl(&arguments)).unwrap();
+        let arguments = ["--endpoints", &cluster(fleet).endpoint(*at), "endpoint", "status", "-w", "json"];
+        let status: Value = serde_json::from_str(&cluster(fleet).ctl(&arguments)).unwrap();
         // The first member answers as well, before it.
         let status = &status.as_array().unwrap().last().unwrap()["Status"];
         status["header"]["member_id"] == status["leader"]
     };
-    (0..fleet.cluster.size()).find(leads).expect("one leads")
+    (0..fleet.backend.size()).find(leads).expect("one leads")
 }

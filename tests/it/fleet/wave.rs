@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use certcollectd::effects::shared::{Change, News, Revision};
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::report::{Report, State};
 use rcgen::KeyPair;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Fleet;
 use crate::proof::{figure, number};
 use crate::setting::said;
+use crate::shared::backend::on_each_store;
 
 const ORDER: &str = "www";
 const CANARY: &str = "f01";
@@ -36,29 +37,14 @@ fn waves() -> String {
 
 /// All reports on the order so far, in the order in which the store took them.
 fn reports(fleet: &Fleet) -> Vec<(String, Report)> {
-    let now = fleet.block_on(fleet.store.list("hosts/")).unwrap();
-    let ours = |key: &str| match Key::parse(key) {
-        Some(Key::Report { host, order: ORDER }) => Some(host.to_owned()),
-        _ => None,
-    };
-    let mut last: BTreeMap<String, Vec<u8>> =
-        now.rows.into_iter().filter_map(|row| Some((ours(&row.key)?, row.value))).collect();
-    let (mut all, mut watch) = (Vec::new(), fleet.store.watch("hosts/", Revision(0)));
-    while !last.is_empty() {
-        let changes = match fleet.block_on(watch.next()) {
-            News::Changes(changes) => changes,
-            News::Lost(why) => panic!("{why}"),
-        };
-        for change in changes {
-            let Change::Put(row) = change else { continue };
-            let Some(host) = ours(&row.key) else { continue };
-            if last.get(&host) == Some(&row.value) {
-                last.remove(&host);
-            }
-            all.push((host, Report::read(&row.value).unwrap()));
+    let history = fleet.backend.history("hosts/").into_iter();
+    let ours = history.filter_map(|row| match Key::parse(&row.key) {
+        Some(Key::Report { host, order: ORDER }) => {
+            Some((host.to_owned(), Report::read(&row.value).unwrap()))
         }
-    }
-    all
+        _ => None,
+    });
+    ours.collect()
 }
 
 /// Invariant 9: whoever begins a generation finds all hosts of the waves before done, and in the last wave few at work.
@@ -101,11 +87,12 @@ fn status(fleet: &Fleet, host: &str) -> Value {
     status["orders"][0].clone()
 }
 
-#[test]
-fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads() {
+on_each_store!(a_generation_spreads_in_waves_whoever_fails_and_whoever_leads);
+
+fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads(store: StoreKind) {
     let hosts = usize::try_from(number("FLEET_FOLLOWERS", 20)).unwrap();
     println!("FLEET_FOLLOWERS={hosts}");
-    let Some(mut fleet) = Fleet::start(1, &[ORDER]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
     for name in ["a", "b"] {
         fleet.collector(name, &waves());
     }
@@ -164,7 +151,7 @@ fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads() {
         assert!(fleet.is_up_to_date(&host, 0), "{host}");
     }
     figure(&format!(
-        "3 generations over {hosts} hosts in {term} terms: one held by the canary's hook until somebody skipped it, one by a key that \
+        "{store}: 3 generations over {hosts} hosts in {term} terms: one held by the canary's hook until somebody skipped it, one by a key that \
          was missing, two leaders killed meanwhile; nobody began before the waves before were done, at most {} of {AT_ONCE} at work \
          at once, all on the last one",
         most.into_iter().max().unwrap_or_default(),

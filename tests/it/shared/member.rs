@@ -163,7 +163,7 @@ impl Cluster {
     pub fn freeze(&self, at: usize) -> Frozen {
         let pid = Pid::from_child(self.members[at].child.as_ref().unwrap());
         kill_process(pid, Signal::STOP).unwrap();
-        Frozen(pid)
+        Frozen(vec![pid])
     }
 
     /// Members, dead ones included.
@@ -232,11 +232,14 @@ impl Drop for Cluster {
     }
 }
 
-pub struct Frozen(Pid);
+/// These processes stand still.
+pub struct Frozen(pub Vec<Pid>);
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        let _ = kill_process(self.0, Signal::CONT);
+        for pid in &self.0 {
+            let _ = kill_process(*pid, Signal::CONT);
+        }
     }
 }
 

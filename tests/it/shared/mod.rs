@@ -2,6 +2,7 @@
 
 mod access;
 mod alike;
+pub mod backend;
 mod fleet;
 mod ledger;
 pub mod member;

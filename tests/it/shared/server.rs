@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 
 use certcollectd::effects::shared::{Shared, StoreSettings};
 use certcollectd_core::config::SecretSource;
@@ -11,7 +12,7 @@ use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use nix::unistd::{Uid, User};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::member::{LOOK, PASSWORD, PATIENCE, free_port};
+use super::member::{Frozen, LOOK, PASSWORD, PATIENCE, free_port};
 
 /// Who may connect: the superuser and `certcollectd`, who owns the database, without a password.
 const ACCESS: &str = "local all all trust\n\
@@ -54,14 +55,37 @@ impl Server {
         Some(Server { dir, programs, port: free_port(), more, child: None })
     }
 
-    /// A standby of this one, which calls itself `standby`.
+    /// A standby of this one.
     pub fn standby(&self) -> Server {
-        let mut standby = Server::prepare(&[]).unwrap();
-        let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", self.port);
-        let data = standby.data();
-        standby.run("pg_basebackup", &["-D", data.to_str().unwrap(), "-R", "-c", "fast", "-d", &from]);
-        standby.start_again();
+        // Sooner than the five seconds that are usual, it is there again when this one is.
+        let mut standby = Server::prepare(&["wal_retrieve_retry_interval=100ms"]).unwrap();
+        standby.follow(self);
         standby
+    }
+
+    /// Starts as a standby of that one, which calls itself `standby`; what it had is gone.
+    pub fn follow(&mut self, primary: &Server) {
+        let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", primary.port);
+        let data = self.data();
+        if data.exists() {
+            self.clear_memory();
+            fs::remove_dir_all(&data).unwrap();
+        }
+        self.run("pg_basebackup", &["-D", data.to_str().unwrap(), "-R", "-c", "fast", "-d", &from]);
+        self.start_again();
+    }
+
+    /// Has each commit wait until a standby has it, or not any more.
+    pub fn wait_for_standbys(&mut self, waits: bool) {
+        let names = if waits { "*" } else { "" };
+        self.psql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.psql("postgres", "SELECT pg_reload_conf()");
+        let wanted = if waits { "sync" } else { "async" };
+        let unlike = format!("SELECT count(*) FROM pg_stat_replication WHERE sync_state <> '{wanted}'");
+        let like = format!("SELECT count(*) FROM pg_stat_replication WHERE sync_state = '{wanted}'");
+        self.wait_until("it waits as it is told", |server| {
+            server.psql("postgres", &unlike) == "0" && (!waits || server.psql("postgres", &like) != "0")
+        });
     }
 
     pub fn start_again(&mut self) {
@@ -94,16 +118,35 @@ impl Server {
             if is_so(self) {
                 return;
             }
-            std::thread::sleep(LOOK);
+            sleep(LOOK);
         }
         panic!("{what}: never; {}", self.log());
     }
 
-    /// Ends it at once, and all its connections.
+    /// kill -9 of all its processes, if it runs.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            kill_process(Pid::from_child(&child), Signal::QUIT).unwrap();
-            child.wait().unwrap();
+        let Some(mut child) = self.child.take() else { return };
+        let all = stopped(&child);
+        for pid in &all {
+            let _ = kill_process(*pid, Signal::KILL);
+        }
+        child.wait().unwrap();
+        // Until then it cannot be started again.
+        let is_there = |pid: &Pid| Path::new(&format!("/proc/{}/exe", pid.as_raw_pid())).read_link().is_ok();
+        self.wait_until("its processes are gone", |_| !all.iter().any(is_there));
+    }
+
+    /// All its processes stand still for as long as the answer lives.
+    pub fn freeze(&self) -> Frozen {
+        Frozen(stopped(self.child.as_ref().expect("it runs")))
+    }
+
+    /// What a server that crashed has left with the kernel, by the last line but one of its file.
+    fn clear_memory(&self) {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        let id = file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1));
+        if let Some(id) = id {
+            let _ = self.command_of("ipcrm".into()).args(["-m", id]).stderr(Stdio::null()).status();
         }
     }
 
@@ -184,7 +227,11 @@ impl Server {
     }
 
     fn command(&self, program: &str) -> Command {
-        let program = self.programs.join(program);
+        self.command_of(self.programs.join(program))
+    }
+
+    /// As the user that the servers run as.
+    pub fn command_of(&self, program: PathBuf) -> Command {
         let mut command = match other_user() {
             None => Command::new(program),
             Some(user) => {
@@ -202,7 +249,26 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        self.clear_memory();
     }
+}
+
+/// A server's processes, which stand still from now on. The first one makes the others, so it is stopped first.
+fn stopped(child: &Child) -> Vec<Pid> {
+    let first = Pid::from_child(child);
+    kill_process(first, Signal::STOP).unwrap();
+    let number = first.as_raw_pid();
+    let runs = |stat: String| ![") T ", ") Z "].iter().any(|state| stat.contains(state));
+    while runs(fs::read_to_string(format!("/proc/{number}/stat")).unwrap()) {
+        sleep(LOOK);
+    }
+    let others = fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap();
+    let others = others.split_whitespace().map(|other| Pid::from_raw(other.parse().unwrap()).unwrap());
+    let all: Vec<Pid> = [first].into_iter().chain(others).collect();
+    for pid in &all[1..] {
+        let _ = kill_process(*pid, Signal::STOP);
+    }
+    all
 }
 
 /// Of the database.
