@@ -1,5 +1,6 @@
-//! The commands for a fleet, by the real binary, at a real etcd.
+//! The commands for a fleet, by the real binary, at a real store.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use certcollectd::sources::clock;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::Certificate;
 use certcollectd_core::config::SecretSource;
-use certcollectd_core::config::fleet::StoreLogin;
+use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::published::{Bundle, Publication};
@@ -16,6 +17,7 @@ use certcollectd_core::fleet::report::{Report, Seen, State};
 use rcgen::KeyPair;
 use serde_json::Value;
 
+use super::backend::{Backend, on_each_store};
 use super::member::{Cluster, block_on};
 use super::{put, row};
 use crate::certs;
@@ -24,29 +26,29 @@ use crate::setting::{Setting, said};
 const LEASE: &str = "lease = \"7s\"\nbeat = \"500ms\"\nmargin = \"500ms\"";
 const QUICK: &str = "interval = \"300ms\"\ncall_gap = \"0s\"\nguard_interval = \"300ms\"\nsettle = \"1s\"\nrequest_timeout = \"1s\"";
 
-/// A collector of the fleet in this cluster.
-fn collector(cluster: &Cluster, name: &str) -> Setting {
+/// A collector of the fleet in this store.
+fn collector(backend: &Backend, name: &str) -> Setting {
     let mut setting = Setting::new();
     setting.polling(QUICK).table(&format!(
-        "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n{LEASE}\n\
+        "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\n{}{LEASE}\n\
          [[order]]\nname = \"www\"\norder_number = \"1\"\ndomains = [\"www.example.com\"]\n",
-        cluster.endpoint(0)
+        backend.keys()
     ));
     setting.write_configuration();
     setting
 }
 
 /// A follower, as far as its configuration goes.
-fn follower(cluster: &Cluster, name: &str) -> Setting {
+fn follower(backend: &Backend, name: &str) -> Setting {
     let setting = Setting::new();
     let dir = setting.dir.path().display();
     setting.write(
         "certcollectd.toml",
         &format!(
             "state_dir = \"{dir}/state\"\ninstall_dir = \"{dir}/out\"\n[fleet]\nrole = \"follower\"\nname = \"{name}\"\n\
-             groups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n[[order]]\nname = \"www\"\ndomains = [\"www.example.com\"]\n\
+             groups = [\"web\"]\n{}[[order]]\nname = \"www\"\ndomains = [\"www.example.com\"]\n\
              key_file = \"{dir}/key.pem\"\n",
-            cluster.endpoint(0)
+            backend.keys()
         ),
     );
     setting
@@ -89,16 +91,26 @@ fn beat(term: u64, ago: i64, released: &str) -> Row {
     row("lease", &text)
 }
 
-fn store(shared: &Shared, puts: Vec<Row>) {
+fn write(shared: &Shared, puts: Vec<Row>) {
     let commit = Commit { puts, ..Commit::default() };
     assert_eq!(block_on(shared.commit(&commit)), Committed::Done);
 }
 
-#[test]
-fn status_says_who_leads_and_who_holds_a_roll_out() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let shared = cluster.connect();
-    let collector = collector(&cluster, "col-2");
+on_each_store!(
+    status_says_who_leads_and_who_holds_a_roll_out,
+    a_follower_sees_itself_and_says_so,
+    a_store_that_is_away_is_said,
+    a_host_is_forgotten_and_no_neighbour,
+    status_of_a_follower_speaks_of_no_polls,
+    words_to_a_roll_out_are_for_the_leader,
+    a_store_that_went_back_is_accepted_once,
+    status_is_watched_through_an_outage
+);
+
+fn status_says_who_leads_and_who_holds_a_roll_out(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let shared = backend.connect();
+    let collector = collector(&backend, "col-2");
     let (_, nothing) = json(&collector, &["fleet", "status", "--json"]);
     assert_eq!(
         (&nothing["leader"], &nothing["term"], &nothing["store"]),
@@ -107,7 +119,7 @@ fn status_says_who_leads_and_who_holds_a_roll_out() {
     assert_eq!(nothing["orders"].as_array().map(Vec::len), Some(0));
 
     let (publication, fingerprint) = published("www", 2);
-    store(
+    write(
         &shared,
         vec![
             beat(3, 0, ""),
@@ -165,14 +177,14 @@ fn status_says_who_leads_and_who_holds_a_roll_out() {
     assert!(line.ends_with(" | orders=1 rolling=0 held=1 hosts=3 silent=1\n"), "{line}");
 
     // The host has mended it; only the silent one is left to be warned of.
-    store(&shared, vec![beat(3, 0, ""), report("f2", 2, State::Done, "", 0)]);
+    write(&shared, vec![beat(3, 0, ""), report("f2", 2, State::Done, "", 0)]);
     let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
     assert!(code == 1 && line.contains("silent for 15 min or longer: f3"), "{line}");
     for (lease, why) in [
         (beat(3, 30, ""), "no collector leads: the last beat of col-1 was 30 s ago"),
         (beat(3, 0, ",\"released\":true"), "no collector leads: col-1 has ended in order"),
     ] {
-        store(&shared, vec![lease]);
+        write(&shared, vec![lease]);
         let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
         assert!(code == 2 && line.contains(why), "{line}");
         assert_eq!(json(&collector, &["fleet", "status", "--json"]).1["leader"], Value::Null);
@@ -185,12 +197,11 @@ fn status_says_who_leads_and_who_holds_a_roll_out() {
     assert!(findings.contains("the row pub/web/mail of the store"), "{findings}");
 }
 
-#[test]
-fn a_follower_sees_itself_and_says_so() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let shared = cluster.connect();
+fn a_follower_sees_itself_and_says_so(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let shared = backend.connect();
     let (publication, _) = published("www", 2);
-    store(
+    write(
         &shared,
         vec![
             beat(3, 0, ""),
@@ -201,7 +212,7 @@ fn a_follower_sees_itself_and_says_so() {
             report("f10", 2, State::Done, "", 0),
         ],
     );
-    let follower = follower(&cluster, "f1");
+    let follower = follower(&backend, "f1");
     let (code, status) = json(&follower, &["fleet", "status", "--json"]);
     assert_eq!((code, &status["leader"]), (0, &Value::Null), "{status:#}");
     let hosts = status["hosts"].as_array().unwrap();
@@ -218,15 +229,14 @@ fn a_follower_sees_itself_and_says_so() {
     assert_eq!(follower.call(&["fleet", "status", "--nagios"]).0, 0);
 }
 
-#[test]
-fn a_store_that_is_away_is_said() {
-    let Some(mut cluster) = Cluster::start(1, &[]) else { return };
-    let collector = collector(&cluster, "col-1");
-    cluster.kill(0);
+fn a_store_that_is_away_is_said(store: StoreKind) {
+    let Some(mut backend) = Backend::start(store, 1) else { return };
+    let collector = collector(&backend, "col-1");
+    backend.kill(0);
     let (code, status) = json(&collector, &["fleet", "status", "--json"]);
     assert_eq!((code, &status["store"], &status["leader"]), (1, &"away".into(), &Value::Null), "{status:#}");
     let (code, line) = collector.call(&["fleet", "status", "--nagios"]);
-    assert!(code == 2 && line.contains(&cluster.endpoint(0)), "{line}");
+    assert!(code == 2 && line.contains(&backend.endpoints()[0]), "{line}");
     let (code, text) = collector.call(&["fleet", "status"]);
     assert!(code == 1 && text.contains("who leads is unknown; the store is away"), "{text}");
     let alone = Setting::new();
@@ -237,11 +247,30 @@ fn a_store_that_is_away_is_said() {
     }
 }
 
-#[test]
-fn a_host_is_forgotten_and_no_neighbour() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let shared = cluster.connect();
-    store(
+fn status_is_watched_through_an_outage(store: StoreKind) {
+    let Some(mut backend) = Backend::start(store, 1) else { return };
+    write(&backend.connect(), vec![beat(3, 0, "")]);
+    let collector = collector(&backend, "col-2");
+    let mut command = collector.command(&["fleet", "status", "--watch"]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut until = |what: &str| assert!(lines.any(|line| line.contains(what)), "it ended before {what}");
+    until("col-1 leads, term 3");
+    until("(every 2 s)");
+    backend.kill(0);
+    until("who leads is unknown; the store is away");
+    backend.start_again(0);
+    write(&backend.connect(), vec![beat(4, 0, "")]);
+    until("col-1 leads, term 4");
+    // Nobody reads it any more.
+    drop(lines);
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+}
+
+fn a_host_is_forgotten_and_no_neighbour(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let shared = backend.connect();
+    write(
         &shared,
         vec![
             seen("web-1", 3600),
@@ -254,7 +283,7 @@ fn a_host_is_forgotten_and_no_neighbour() {
         let rows = block_on(shared.list("hosts/")).unwrap().rows;
         rows.into_iter().map(|row| row.key).collect()
     };
-    let collector = collector(&cluster, "col-1");
+    let collector = collector(&backend, "col-1");
     let (code, text) = collector.call(&["fleet", "forget", "web-1"]);
     assert!(code == 0 && text.contains("2 rows"), "{text}");
     assert_eq!(keys(), ["hosts/web-10/seen", "hosts/web-2/seen"]);
@@ -357,10 +386,9 @@ fn the_lines_that_grant_rights_run_and_grant_no_more() {
     assert!(odd.contains(r"readwrite 'it'\''s mine/' --prefix"), "{odd}");
 }
 
-#[test]
-fn status_of_a_follower_speaks_of_no_polls() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let mut follower = follower(&cluster, "f1");
+fn status_of_a_follower_speaks_of_no_polls(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let mut follower = follower(&backend, "f1");
     follower.start_again();
     let fleet = |store: &str| serde_json::json!({"role": "follower", "name": "f1", "store": store, "leader": null, "term": null});
     follower.until("it knows its store", |setting| setting.status()["fleet"] == fleet("ok"));
@@ -382,7 +410,7 @@ fn status_of_a_follower_speaks_of_no_polls() {
     let (_, text) = follower.call(&["explain", "www"]);
     assert!(text.contains("No collector has published anything of it."), "{text}");
     assert_eq!(follower.stop(), Some(0));
-    drop(cluster);
+    drop(backend);
     follower.start_again();
     follower.until("the store is away", |setting| setting.status()["fleet"] == fleet("away"));
     let (code, line) = follower.call(&["status", "--nagios"]);
@@ -414,14 +442,13 @@ fn check_names_each_endpoint_that_is_away() {
     assert!(code == 2 && text.contains(&format!("[fleet]: etcd {gone}")), "{text}");
 }
 
-#[test]
-fn words_to_a_roll_out_are_for_the_leader() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let shared = cluster.connect();
+fn words_to_a_roll_out_are_for_the_leader(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let shared = backend.connect();
     let (publication, _) = published("www", 2);
     let failed = report("f1", 2, State::Failed, "hook reload: no", 0);
-    store(&shared, vec![publication, seen("f1", 0), seen("f2", 0), failed]);
-    let (mut leader, mut other) = (collector(&cluster, "col-1"), collector(&cluster, "col-2"));
+    write(&shared, vec![publication, seen("f1", 0), seen("f2", 0), failed]);
+    let (mut leader, mut other) = (collector(&backend, "col-1"), collector(&backend, "col-2"));
     let (code, text) = leader.call(&["fleet", "go", "www"]);
     assert!(code == 1 && text.contains("does not run on this host"), "{text}");
     leader.start();
@@ -459,7 +486,7 @@ fn words_to_a_roll_out_are_for_the_leader() {
     assert!(code == 1 && line.contains("by somebody's word"), "{line}");
     assert_eq!(leader.call(&["fleet", "go", "www"]).0, 0);
     leader.until("it may go everywhere", |setting| state(setting) == "rolling");
-    store(&shared, vec![report("f2", 2, State::Done, "", 0)]);
+    write(&shared, vec![report("f2", 2, State::Done, "", 0)]);
     leader.until("every host has it but the one that was left out", |setting| state(setting) == "done");
     leader.until("its daemon counts them", |setting| {
         let hosts = hosts(setting);
@@ -480,18 +507,17 @@ fn words_to_a_roll_out_are_for_the_leader() {
     assert_eq!((leader.stop(), other.stop()), (Some(0), Some(0)));
 }
 
-#[test]
-fn a_store_that_went_back_is_accepted_once() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let shared = cluster.connect();
-    let mut host = collector(&cluster, "col-1");
-    store(&shared, vec![beat(6, 0, ",\"released\":true"), row("term", "{\"term\":6,\"process\":\"p\"}")]);
+fn a_store_that_went_back_is_accepted_once(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
+    let shared = backend.connect();
+    let mut host = collector(&backend, "col-1");
+    write(&shared, vec![beat(6, 0, ",\"released\":true"), row("term", "{\"term\":6,\"process\":\"p\"}")]);
     let fleet = |setting: &Setting| json(setting, &["fleet", "status", "--json"]).1;
     host.start().until("it leads", |host| fleet(host)["leader"] == "col-1");
     assert_eq!(host.stop(), Some(0));
     assert_eq!((&fleet(&host)["term"], &fleet(&host)["store"]), (&7.into(), &"ok".into()));
 
-    store(&shared, vec![beat(5, 0, ",\"released\":true"), row("term", "{\"term\":5,\"process\":\"p\"}")]);
+    write(&shared, vec![beat(5, 0, ",\"released\":true"), row("term", "{\"term\":5,\"process\":\"p\"}")]);
     let (code, line) = host.call(&["fleet", "status", "--nagios"]);
     assert!(code == 2 && line.contains("the store went back from term 7 to 5"), "{line}");
     assert!(line.contains("certcollectd fleet accept-restore"), "{line}");
@@ -504,7 +530,7 @@ fn a_store_that_went_back_is_accepted_once() {
     assert_eq!(host.stop(), Some(0));
 
     // Also where it is cut off before it leads again.
-    store(&shared, vec![beat(4, 0, ""), row("term", "{\"term\":4,\"process\":\"p\"}")]);
+    write(&shared, vec![beat(4, 0, ""), row("term", "{\"term\":4,\"process\":\"p\"}")]);
     host.start_again();
     host.until("its daemon stands back", |host| host.status()["fleet"]["store"] == "behind");
     assert_eq!(host.call(&["fleet", "accept-restore"]).0, 0);
@@ -515,8 +541,8 @@ fn a_store_that_went_back_is_accepted_once() {
 /// A unit with a watchdog ends whoever gives no sign. While nothing happens a standby has nothing to say, and must.
 #[test]
 fn a_standby_shows_the_watchdog_that_it_lives() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    let setting = collector(&cluster, "col-1");
+    let Some(backend) = Backend::start(StoreKind::Etcd, 1) else { return };
+    let setting = collector(&backend, "col-1");
     let socket = setting.path("notify");
     let listener = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
     listener.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();

@@ -1,9 +1,11 @@
 //! A host's own state becomes a fleet's, and back: what was learned by calls is not forgotten on the way.
 
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_sandbox::{AccountSpec, OrderSpec, Product};
 use serde_json::Value;
 
-use super::member::{Cluster, block_on};
+use super::backend::{Backend, on_each_store};
+use super::member::block_on;
 use crate::setting::{LOGIN, Setting};
 
 const QUICK: &str = "interval = \"300ms\"\ncall_gap = \"0s\"\nguard_interval = \"300ms\"\nsettle = \"1s\"\nrequest_timeout = \"1s\"";
@@ -17,13 +19,13 @@ fn alone() -> Setting {
 }
 
 /// The same host with `[fleet]`, or without it again.
-fn configure(setting: &mut Setting, fleet: Option<(&Cluster, &str)>) {
+fn configure(setting: &mut Setting, fleet: Option<(&Backend, &str)>) {
     setting.clear_tables();
     match fleet {
-        Some((cluster, name)) => setting.table(&format!(
-            "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\nstore = \"etcd\"\nendpoints = [{:?}]\n\
+        Some((backend, name)) => setting.table(&format!(
+            "[fleet]\nrole = \"collector\"\nname = \"{name}\"\ngroups = [\"web\"]\n{}\
              lease = \"7s\"\nbeat = \"500ms\"\nmargin = \"500ms\"\n{ORDER}\ngroup = \"web\"",
-            cluster.endpoint(0)
+            backend.keys()
         )),
         None => setting.table(&format!("{ORDER}\nkey_file = \"$DIR/key.pem\"")),
     };
@@ -35,13 +37,14 @@ fn leader(setting: &Setting) -> Value {
     serde_json::from_slice::<Value>(&output.stdout).unwrap()["leader"].clone()
 }
 
-#[test]
-fn a_host_becomes_a_fleet_and_is_on_its_own_again() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
+on_each_store!(a_host_becomes_a_fleet_and_is_on_its_own_again, a_closed_account_stays_closed_on_the_way);
+
+fn a_host_becomes_a_fleet_and_is_on_its_own_again(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
     let mut host = alone();
     host.start().until_phase("www", "guarding");
     host.until("it was asked about", |host| host.calls("100") > 1);
-    configure(&mut host, Some((&cluster, "col-1")));
+    configure(&mut host, Some((&backend, "col-1")));
     let (code, text) = host.call(&["fleet", "import"]);
     assert!(code == 2 && text.contains("already running"), "a daemon is running: {text}");
     assert_eq!(host.stop(), Some(0));
@@ -52,7 +55,7 @@ fn a_host_becomes_a_fleet_and_is_on_its_own_again() {
     let (code, text) = host.call(&["fleet", "import"]);
     assert!(code == 1 && text.contains("belongs to a fleet already"), "{text}");
     let mut second = alone();
-    configure(&mut second, Some((&cluster, "col-2")));
+    configure(&mut second, Some((&backend, "col-2")));
     let (code, text) = second.call(&["fleet", "import"]);
     assert!(code == 1 && text.contains("holds a fleet already"), "{text}");
 
@@ -64,12 +67,12 @@ fn a_host_becomes_a_fleet_and_is_on_its_own_again() {
     }
     assert_eq!(host.all_calls(), calls);
 
-    configure(&mut host, Some((&cluster, "col-1")));
+    configure(&mut host, Some((&backend, "col-1")));
     host.start_again().until("it leads", |host| leader(host) == "col-1");
     host.until("it goes on polling", |host| host.order_status("www")["polls"].as_u64() > Some(polls));
     let (code, text) = second.call(&["fleet", "export"]);
     assert!(code == 1 && text.contains("col-1 leads the fleet"), "{text}");
-    let shared = cluster.connect();
+    let shared = backend.connect();
     host.until("it is published", |_| !block_on(shared.list("pub/")).unwrap().rows.is_empty());
     host.until_phase("www", "guarding");
     assert_eq!(host.stop(), Some(0));
@@ -84,9 +87,8 @@ fn a_host_becomes_a_fleet_and_is_on_its_own_again() {
     assert_eq!(host.stop(), Some(0));
 }
 
-#[test]
-fn a_closed_account_stays_closed_on_the_way() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
+fn a_closed_account_stays_closed_on_the_way(store: StoreKind) {
+    let Some(backend) = Backend::start(store, 1) else { return };
     let mut host = alone();
     host.vendor().vendor().accounts.put(AccountSpec::new(LOGIN, "another")).unwrap();
     host.start();
@@ -94,7 +96,7 @@ fn a_closed_account_stays_closed_on_the_way() {
     host.until("it is closed", is_closed);
     assert_eq!(host.stop(), Some(0));
     let calls = host.all_calls();
-    configure(&mut host, Some((&cluster, "col-1")));
+    configure(&mut host, Some((&backend, "col-1")));
     assert_eq!(host.call(&["fleet", "import"]).0, 0);
     host.start_again().until("it leads", |host| leader(host) == "col-1");
     host.until("it knows", is_closed);
