@@ -46,6 +46,8 @@ suite fleet-cut "cut off from the store or the vendor, or with a store that answ
     tests fleet::cut::
 suite fleet-store "a store with a frozen member, without room, or put back from a copy: no call beside the lease, no generation refused" \
     tests fleet::store::
+suite fleet-failover "a primary of PostgreSQL that dies, and its synchronous standby in its place: nothing that was confirmed is lost" \
+    tests fleet::failover::
 suite fleet-lie "a store that lies to a host: nothing is installed that the host's own checks refuse" \
     tests fleet::lie::
 suite fleet-wave "a generation spreads in waves: whoever fails holds it, whoever leads next goes on with it" \

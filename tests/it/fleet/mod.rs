@@ -6,6 +6,7 @@
 //! lease; 9 no more hosts on an unproven generation than its wave has.
 
 mod cut;
+mod failover;
 mod kill;
 mod lie;
 mod stop;
