@@ -147,9 +147,8 @@ impl Ledger {
                 Err(away) if tries == TRIES => return Err(Unwritten::Trouble(trouble.unwrap_or(away))),
                 Err(_) => continue,
             }
-            if last.counted.as_ref() == Some(&counted) {
-                return Ok(());
-            }
+            // Even where this very commit was counted, the same is written again: what a primary shows after a wait that was cut
+            // short, no standby may have. What is done after it is behind it on every one of them.
             if tries == TRIES {
                 let other =
                     || Trouble::Other("rows of the fleet's store change under the leader's hands".into());

@@ -1,6 +1,7 @@
 //! The leader's commits, whatever becomes of their answers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use certcollectd::effects::shared::keeper::Term;
 use certcollectd::effects::shared::ledger::{Ledger, Unwritten};
@@ -9,6 +10,7 @@ use certcollectd_core::engine::time::{Now, Time};
 
 use super::member::{Cluster, block_on};
 use super::proxy::{Answers, Proxy};
+use super::server::Server;
 use super::{expect, put, row, text};
 
 const FENCE: &str = "{\"term\":7,\"process\":\"me\"}";
@@ -23,8 +25,7 @@ fn ledger(shared: Shared) -> Ledger {
 }
 
 /// A ledger that goes on in a store where this term leads, and the store.
-async fn leading(cluster: &Cluster, settings: StoreSettings) -> (Shared, Ledger) {
-    let shared = cluster.connect();
+async fn leading(shared: Shared, settings: StoreSettings) -> (Shared, Ledger) {
     assert_eq!(shared.commit(&put("term", FENCE)).await, Committed::Done);
     let ledger = ledger(Shared::connect(settings));
     ledger.identify(None).await.unwrap();
@@ -40,7 +41,7 @@ fn wanted(key: &str, value: &str) -> Vec<(String, Option<Vec<u8>>)> {
 fn a_commit_that_comes_late_changes_nothing() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
+        let (shared, ledger) = leading(cluster.connect(), cluster.settings()).await;
         let counted = shared.get(&["rows/commit"]).await.unwrap().pop().unwrap();
         let late = Commit {
             expected: vec![expect("term", Some(FENCE)), expect("rows/commit", text(&counted))],
@@ -61,8 +62,8 @@ fn an_answer_that_is_lost_is_looked_up() {
         let proxy = Proxy::start(&cluster.endpoint(0), Answers::Passed);
         let mut settings = cluster.settings();
         settings.endpoints = vec![proxy.endpoint.clone()];
-        settings.timeout = std::time::Duration::from_secs(1);
-        let (shared, ledger) = leading(&cluster, settings).await;
+        settings.timeout = Duration::from_secs(1);
+        let (shared, ledger) = leading(cluster.connect(), settings).await;
         // The first answer is lost, and with it all until the way is whole again.
         proxy.set(Answers::Broken);
         let lost = ledger.write(wanted("rows/orders/www", "one")).await;
@@ -74,11 +75,46 @@ fn an_answer_that_is_lost_is_looked_up() {
     });
 }
 
+/// After a wait for a standby that was cut short, the primary shows what would be lost with it.
+#[test]
+fn what_no_standby_has_is_not_taken_as_written() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let mut standby = server.standby();
+    server.wait_for_standbys(true);
+    block_on(async {
+        let settings = StoreSettings { timeout: Duration::from_secs(2), ..server.settings() };
+        let (shared, ledger) = leading(server.connect(), settings).await;
+        standby.kill();
+        let cut_short = async {
+            loop {
+                server.psql(
+                    "postgres",
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+                );
+                tokio::task::yield_now().await;
+            }
+        };
+        let written = tokio::select! {
+            written = ledger.write(wanted("rows/orders/www", "one")) => written,
+            () = cut_short => unreachable!(),
+        };
+        assert!(matches!(written, Err(Unwritten::Trouble(_))), "{written:?}");
+        let found = shared.get(&["rows/orders/www"]).await.unwrap();
+        assert_eq!(text(&found[0]), Some("one"), "the primary alone has it");
+        standby.start_again();
+        while ledger.write(wanted("rows/orders/www", "two")).await.is_err() {}
+        server.kill();
+        standby.promote();
+        let found = standby.connect().get(&["rows/orders/www"]).await.unwrap();
+        assert_eq!(text(&found[0]), Some("two"));
+    });
+}
+
 #[test]
 fn who_does_not_lead_writes_nothing() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
+        let (shared, ledger) = leading(cluster.connect(), cluster.settings()).await;
         assert_eq!(shared.commit(&put("term", "another")).await, Committed::Done);
         let written = ledger.write(wanted("rows/orders/www", "one")).await;
         assert_eq!(written, Err(Unwritten::Deposed));
@@ -91,7 +127,7 @@ fn who_does_not_lead_writes_nothing() {
 fn many_rows_are_all_written() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     block_on(async {
-        let (shared, ledger) = leading(&cluster, cluster.settings()).await;
+        let (shared, ledger) = leading(cluster.connect(), cluster.settings()).await;
         let large = "x".repeat(400_000);
         let rows = (0..250).map(|number| (format!("rows/orders/o{number}"), Some(b"small".to_vec())));
         let large =
