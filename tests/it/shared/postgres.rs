@@ -172,6 +172,27 @@ fn the_server_that_takes_writes_is_used() {
     });
 }
 
+/// As a server is left by some that replaced it: it takes connections, and is behind.
+#[test]
+fn a_server_that_is_read_only_is_passed_over() {
+    let Some(old) = Server::start(&[]) else { return };
+    let Some(new) = Server::start(&[]) else { return };
+    block_on(async {
+        assert_eq!(old.connect().commit(&put("a", "1")).await, Committed::Done);
+        assert_eq!(new.connect().commit(&put("a", "2")).await, Committed::Done);
+        old.psql("postgres", "ALTER DATABASE fleet SET default_transaction_read_only = on");
+        let alone = Shared::connect(old.settings());
+        let trouble = alone.list("").await.unwrap_err();
+        assert!(is_away(&trouble) && trouble.to_string().contains("read-only"), "{trouble}");
+        let outcome = alone.commit(&put("a", "3")).await;
+        assert!(matches!(&outcome, Committed::Refused(trouble) if is_away(trouble)), "{outcome:?}");
+        let both = || StoreSettings { endpoints: vec![old.endpoint(), new.endpoint()], ..new.settings() };
+        assert_eq!(Shared::connect(both()).list("").await.unwrap().rows, [row("a", "2")]);
+        let outcome = Shared::connect(both()).commit(&swap("a", Some("2"), "3")).await;
+        assert_eq!(outcome, Committed::Done);
+    });
+}
+
 #[test]
 fn a_watch_misses_no_commit_that_began_earlier() {
     let Some(server) = Server::start(&[]).map(Arc::new) else { return };

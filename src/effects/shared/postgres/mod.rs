@@ -326,7 +326,7 @@ impl Postgres {
             Failure::Unsent(why) | Failure::TimedOut(why) | Failure::Broken(why) => {
                 Trouble::Away(format!("{who}: {why}"))
             }
-            Failure::Standby => Trouble::Away(format!("{who} is a standby")),
+            Failure::Standby => Trouble::Away(format!("{who} is a standby, or read-only")),
             Failure::Foreign => foreign(&who),
             Failure::TooLarge => {
                 Trouble::Other(format!("{who} holds more than 1 GiB where less is expected"))

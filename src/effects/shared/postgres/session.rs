@@ -40,7 +40,7 @@ pub(super) enum Failure {
     TimedOut(String),
     /// The connection broke; it may have been carried out, or may still be.
     Broken(String),
-    /// A standby, which takes no writes and knows less.
+    /// A standby, or a server that is read-only: it takes no writes and knows less.
     Standby,
     /// The answer is none to what was asked.
     Foreign,

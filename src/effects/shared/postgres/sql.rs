@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS certcollectd_rows (
 CREATE INDEX IF NOT EXISTS certcollectd_changed ON certcollectd_rows (prefix, changed);
 ";
 
+/// A standby, or a server that was replaced and left to be read.
+pub(super) const READ_ONLY: &str =
+    "pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean";
+
 /// No watch is that old.
 const KEPT: &str = "7 days";
 
@@ -34,7 +38,7 @@ fn moment(timeout: Duration) -> String {
     format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n\
          SET LOCAL statement_timeout = {};\n\
-         SELECT pg_is_in_recovery(), pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), \
+         SELECT {READ_ONLY}, pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), \
          pg_postmaster_start_time() || ' ' || pg_relation_filenode('certcollectd_rows');\n",
         timeout.as_millis()
     )
@@ -91,7 +95,7 @@ pub(super) fn hold(prefix: &str, expected: &[Compare], timeout: Duration) -> Str
          SET LOCAL lock_timeout = {limit};\n\
          SET LOCAL idle_in_transaction_session_timeout = {limit};\n\
          SET LOCAL client_min_messages = warning;\n\
-         SELECT pg_is_in_recovery(), CASE WHEN current_setting('synchronous_commit') \
+         SELECT {READ_ONLY}, CASE WHEN current_setting('synchronous_commit') \
          IN ('on', 'remote_apply') THEN current_setting('synchronous_commit') \
          ELSE set_config('synchronous_commit', 'on', true) END;\n"
     );
