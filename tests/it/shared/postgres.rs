@@ -194,6 +194,26 @@ fn a_server_that_is_read_only_is_passed_over() {
 }
 
 #[test]
+fn two_servers_that_take_writes_are_one_too_many() {
+    let Some(server) = Server::start(&[]) else { return };
+    let standby = server.standby();
+    let both = StoreSettings { endpoints: vec![standby.endpoint(), server.endpoint()], ..server.settings() };
+    // The same one twice.
+    let same = StoreSettings { endpoints: vec![server.endpoint(), server.endpoint()], ..server.settings() };
+    block_on(async {
+        assert_eq!(server.connect().commit(&put("a", "1")).await, Committed::Done);
+        standby.promote();
+        let problems = async |settings| -> String {
+            let reports = Shared::connect(settings).check().await;
+            reports.into_iter().flat_map(|report| report.problems).collect()
+        };
+        let said = problems(both).await;
+        assert!(said.contains("more than one server takes writes"), "{said}");
+        assert_eq!(problems(same).await, "");
+    });
+}
+
+#[test]
 fn a_watch_misses_no_commit_that_began_earlier() {
     let Some(server) = Server::start(&[]).map(Arc::new) else { return };
     let settings = StoreSettings { watch_idle: Duration::from_millis(200), ..server.settings() };

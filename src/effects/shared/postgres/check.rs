@@ -7,57 +7,76 @@ use super::{FIRST, Postgres, sql};
 use crate::effects::shared::EndpointReport;
 use certcollectd_core::api::Untrusted;
 
-/// Version as text and number, standby or not, then the settings and whether one standby is there.
-const ABOUT: &str = "SELECT current_setting('server_version'), current_setting('server_version_num'), \
-     pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_standby_names') = '', \
-     EXISTS (SELECT FROM pg_stat_replication)";
+/// Version as text and number, read-only or not, then the settings, whether one standby is there, and which server it is.
+fn question() -> String {
+    format!(
+        "SELECT current_setting('server_version'), current_setting('server_version_num'), {}, \
+         current_setting('fsync'), current_setting('synchronous_standby_names') = '', \
+         EXISTS (SELECT FROM pg_stat_replication), pg_postmaster_start_time()",
+        sql::READ_ONLY
+    )
+}
 
 /// What a server says of itself.
 struct About {
     version: Untrusted,
     number: u32,
-    is_standby: bool,
+    is_read_only: bool,
     syncs: bool,
     waits_for_nobody: bool,
     has_standby: bool,
+    /// The same only of the same server.
+    since: String,
 }
 
 impl Postgres {
     pub(in crate::effects::shared) async fn check(&self) -> Vec<EndpointReport> {
         let mut reports = join_all((0..self.settings.endpoints.len()).map(|at| self.report(at))).await;
-        let takes_writes = reports.iter().any(|(_, is_writable)| *is_writable);
-        if !takes_writes && let Some((report, _)) = reports.iter_mut().find(|(one, _)| one.version.is_some())
+        let since: Vec<&String> = reports.iter().filter_map(|(_, since)| since.as_ref()).collect();
+        let wrong = if since.is_empty() {
+            Some("no endpoint takes writes: those that answer are standbys, or read-only")
+        } else if since.iter().any(|one| *one != since[0]) {
+            Some(
+                "more than one server takes writes: hosts may take different ones for the store; end all but the one that is to be it",
+            )
+        } else {
+            None
+        };
+        // Of all of them, so it is said once.
+        if let Some(wrong) = wrong
+            && let Some((report, _)) = reports.iter_mut().find(|(one, _)| one.version.is_some())
         {
-            report.problems.push("no endpoint takes writes: those that answer are standbys".into());
+            report.problems.push(wrong.into());
         }
         reports.into_iter().map(|(report, _)| report).collect()
     }
 
-    /// And whether it takes writes.
-    async fn report(&self, at: usize) -> (EndpointReport, bool) {
-        let (version, problems, is_writable) = match self.about(at).await {
+    /// And which server takes writes there, if one does.
+    async fn report(&self, at: usize) -> (EndpointReport, Option<String>) {
+        let (version, problems, since) = match self.about(at).await {
             Ok(about) => {
                 let problems = self.problems(at, &about).await;
-                (Some(about.version.to_string()), problems, !about.is_standby)
+                (Some(about.version.to_string()), problems, Some(about.since).filter(|_| !about.is_read_only))
             }
-            Err(failure) => (None, vec![self.trouble(at, &failure).to_string()], false),
+            Err(failure) => (None, vec![self.trouble(at, &failure).to_string()], None),
         };
-        (EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems }, is_writable)
+        (EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems }, since)
     }
 
     async fn about(&self, at: usize) -> Result<About, Failure> {
         let session = self.session(at).await?;
-        let answers = session.ask_briefly(ABOUT).await?;
+        let answers = session.ask_briefly(&question()).await?;
         self.give_back(at, session);
         let row = answers.first().and_then(|rows| rows.first()).ok_or(Failure::Foreign)?;
         let text = |at| row.get(at).ok_or(Failure::Foreign);
         Ok(About {
             version: Untrusted::new(text(0)?),
             number: text(1)?.parse().map_err(|_| Failure::Foreign)?,
-            is_standby: text(2)? == "t",
+            is_read_only: text(2)? == "t",
             syncs: text(3)? == "on",
             waits_for_nobody: text(4)? == "t",
             has_standby: text(5)? == "t",
+            since: text(6)?.to_owned(),
         })
     }
 
@@ -70,7 +89,7 @@ impl Postgres {
         if !about.syncs {
             problems.push(format!("{who} has fsync = off: what it confirms may get lost; turn it on there"));
         }
-        if about.is_standby {
+        if about.is_read_only {
             return problems;
         }
         if about.has_standby && about.waits_for_nobody {
