@@ -214,6 +214,25 @@ fn two_servers_that_take_writes_are_one_too_many() {
 }
 
 #[test]
+fn a_server_without_a_free_connection_is_said() {
+    let Some(server) = Server::start(&["max_connections=5", "superuser_reserved_connections=3"]) else {
+        return;
+    };
+    block_on(async {
+        let others = [server.connect(), server.connect()];
+        for other in &others {
+            assert_eq!(other.commit(&put("a", "1")).await, Committed::Done);
+        }
+        let shared = server.connect();
+        let outcome = shared.commit(&put("a", "2")).await;
+        let Committed::Refused(Trouble::Away(text)) = outcome else { panic!("{outcome:?}") };
+        assert!(text.contains("max_connections"), "{text}");
+        drop(others);
+        while shared.commit(&put("a", "2")).await != Committed::Done {}
+    });
+}
+
+#[test]
 fn a_watch_misses_no_commit_that_began_earlier() {
     let Some(server) = Server::start(&[]).map(Arc::new) else { return };
     let settings = StoreSettings { watch_idle: Duration::from_millis(200), ..server.settings() };

@@ -362,6 +362,9 @@ fn refused(error: &tokio_postgres::Error, access: &Access, address: &Address) ->
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         cause.downcast_ref() == Some(&unknown)
     });
+            "53300" => Failure::Unsent(format!(
+                "log-in: {text}; raise max_connections there, or put a pooler in between"
+            )),
     if is_unknown {
         return Failure::Unsent(
             "no trusted root has issued its certificate; is `ca_file` in [fleet] the file of its CA?".into(),
