@@ -7,16 +7,22 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::member::{Cluster, block_on};
+use super::pooler::Pooler;
 use super::server::Server;
 use super::{expect, put, row, swap, text};
 
-/// Does the same with each store that is installed; the closure makes one more client of it.
+/// Does the same with each store that is installed, and with PostgreSQL behind a pooler; the closure makes one more client of it.
 fn each(test: impl AsyncFn(&dyn Fn() -> Shared)) {
     if let Some(cluster) = Cluster::start(1, &[]) {
         block_on(test(&|| cluster.connect()));
     }
     if let Some(server) = Server::start(&[]) {
         block_on(test(&|| server.connect()));
+    }
+    if let Some(server) = Server::start(&[])
+        && let Some(pooler) = Pooler::start(&server, "")
+    {
+        block_on(test(&|| Shared::connect(pooler.settings())));
     }
 }
 

@@ -354,6 +354,10 @@ fn refused(error: &tokio_postgres::Error, access: &Access, address: &Address) ->
             "3D000" | "42501" => Failure::Denied(format!(
                 "does not let user {user} into database {}: {text}",
                 Untrusted::new(&address.database)
+            // A pooler gives all refusals this code, and one of these a text of its own.
+            "08P01" if said.message().contains("authentication failed") => {
+                Failure::Denied(format!("refuses user {user}: {text}"))
+            }
             )),
             _ => Failure::Unsent(format!("log-in: {text}")),
         };
