@@ -214,6 +214,38 @@ fn two_servers_that_take_writes_are_one_too_many() {
 }
 
 #[test]
+fn what_is_set_for_a_user_changes_nothing() {
+    let Some(server) = Server::start(&[]).map(Arc::new) else { return };
+    for (setting, value) in [
+        ("statement_timeout", "50ms"),
+        ("lock_timeout", "50ms"),
+        ("idle_in_transaction_session_timeout", "50ms"),
+        ("idle_session_timeout", "50ms"),
+        ("default_transaction_isolation", "serializable"),
+        ("bytea_output", "escape"),
+        ("standard_conforming_strings", "off"),
+    ] {
+        server.psql("postgres", &format!("ALTER ROLE certcollectd SET {setting} = '{value}'"));
+    }
+    let shared = server.connect();
+    block_on(async {
+        assert_eq!(shared.commit(&swap("a", None, "1\\")).await, Committed::Done);
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let slow = tokio::task::spawn_blocking({
+            let server = server.clone();
+            let hold = "BEGIN; SELECT FROM certcollectd_rows FOR UPDATE; SELECT pg_sleep(0.5); COMMIT";
+            move || server.psql("fleet", hold)
+        });
+        while server.psql("fleet", sleeps) == "0" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(shared.commit(&swap("a", Some("1\\"), "2")).await, Committed::Done);
+        slow.await.unwrap();
+        assert_eq!(text(&shared.get(&["a"]).await.unwrap()[0]), Some("2"));
+    });
+}
+
+#[test]
 fn a_server_without_a_free_connection_is_said() {
     let Some(server) = Server::start(&["max_connections=5", "superuser_reserved_connections=3"]) else {
         return;
@@ -229,6 +261,45 @@ fn a_server_without_a_free_connection_is_said() {
         assert!(text.contains("max_connections"), "{text}");
         drop(others);
         while shared.commit(&put("a", "2")).await != Committed::Done {}
+    });
+}
+
+#[test]
+fn a_server_that_was_started_anew_costs_no_request() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let shared = server.connect();
+    block_on(async {
+        for value in ["1", "2"] {
+            assert_eq!(shared.commit(&put("a", value)).await, Committed::Done);
+            server.kill();
+            server.start_again();
+            assert_eq!(shared.list("").await.unwrap().rows, [row("a", value)]);
+            server.kill();
+            server.start_again();
+        }
+    });
+}
+
+#[test]
+fn a_password_that_changed_is_read_from_its_file() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let settings = server.add_user("web");
+    server.psql("fleet", &grants(&settings.prefix, "web", Grantee::Collector).unwrap());
+    let shared = Shared::connect(settings);
+    block_on(async {
+        assert_eq!(shared.commit(&put("a", "1")).await, Committed::Done);
+        server.psql("fleet", "ALTER ROLE web PASSWORD 'another'");
+        // Who is logged in stays so.
+        assert_eq!(shared.commit(&put("a", "2")).await, Committed::Done);
+        server.kill();
+        server.start_again();
+        let outcome = shared.commit(&put("a", "3")).await;
+        assert!(
+            matches!(&outcome, Committed::Refused(Trouble::Denied(text)) if text.contains("write it into")),
+            "{outcome:?}"
+        );
+        std::fs::write(server.dir().join(format!("password-{}", PASSWORD.len())), "another").unwrap();
+        assert_eq!(shared.commit(&put("a", "3")).await, Committed::Done);
     });
 }
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::session::Failure;
-use super::{FIRST, Postgres, sql};
+use super::{FIRST, Limit, Postgres, sql};
 use crate::effects::shared::EndpointReport;
 use certcollectd_core::api::Untrusted;
 
@@ -64,8 +64,7 @@ impl Postgres {
     }
 
     async fn about(&self, at: usize) -> Result<About, Failure> {
-        let session = self.session(at).await?;
-        let answers = session.ask_briefly(&question()).await?;
+        let (session, answers) = self.begin(at, &question(), Limit::All).await?;
         self.give_back(at, session);
         let row = answers.first().and_then(|rows| rows.first()).ok_or(Failure::Foreign)?;
         let text = |at| row.get(at).ok_or(Failure::Foreign);

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
 use tokio_postgres::SimpleQueryRow;
 
-use self::session::{Access, Address, Complaint, Failure, Heard, Moment, Session};
+use self::session::{Access, Address, Answers, Complaint, Failure, Heard, Moment, Session};
 use self::watch::Listener;
 use super::endpoints::{Endpoints, Troubles};
 use super::{Commit, Committed, Listing, Row, StoreSettings, Trouble};
@@ -51,6 +51,14 @@ pub(super) struct Postgres {
     /// The last one that was read of.
     incarnation: Mutex<Option<String>>,
     listener: Mutex<Weak<Listener>>,
+}
+
+/// What has the timeout.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// The next row of many.
+    Row,
+    All,
 }
 
 /// How the first half of a commit ended.
@@ -107,22 +115,15 @@ impl Postgres {
         at: usize,
         sql: &str,
     ) -> Result<(Moment, Vec<(String, Option<Vec<u8>>)>), Failure> {
-        let session = self.session(at).await?;
-        let answers = match session.ask(sql).await {
+        let begun = match self.begin(at, sql, Limit::Row).await {
             Err(Failure::Said(said)) if said.is_missing() && self.settings.makes_tables => {
-                drop(session);
                 self.make_tables(at).await?;
-                let session = self.session(at).await?;
-                let answers = session.ask(sql).await?;
-                self.give_back(at, session);
-                answers
+                self.begin(at, sql, Limit::Row).await
             }
-            answers => {
-                let answers = answers?;
-                self.give_back(at, session);
-                answers
-            }
+            begun => begun,
         };
+        let (session, answers) = begun?;
+        self.give_back(at, session);
         let moment = Moment::read(&answers)?;
         let rows = answers.get(1).ok_or(Failure::Foreign)?;
         Ok((moment, rows.iter().map(row).collect::<Result<_, _>>()?))
@@ -130,9 +131,8 @@ impl Postgres {
 
     /// Two may do it at once, and one of them is told that it is there.
     async fn make_tables(&self, at: usize) -> Result<(), Failure> {
-        let session = self.session(at).await?;
-        match session.ask_briefly(sql::TABLES).await {
-            Ok(_) => {
+        match self.begin(at, sql::TABLES, Limit::All).await {
+            Ok((session, _)) => {
                 self.give_back(at, session);
                 Ok(())
             }
@@ -171,9 +171,10 @@ impl Postgres {
 
     /// An error means that nothing was written.
     async fn commit_at(&self, at: usize, commit: &Commit) -> Result<Committed, Failure> {
-        let session = self.session(at).await?;
+        let sql = sql::hold(&self.settings.prefix, &commit.expected, self.settings.timeout);
+        let (session, answers) = self.begin(at, &sql, Limit::All).await?;
         session.warnings();
-        match self.hold(at, &session, commit).await? {
+        match self.held(at, &answers, commit)? {
             Held::Expected => {}
             Held::Otherwise => {
                 self.endpoints.answered(at);
@@ -218,9 +219,7 @@ impl Postgres {
         }
     }
 
-    async fn hold(&self, at: usize, session: &Session, commit: &Commit) -> Result<Held, Failure> {
-        let sql = sql::hold(&self.settings.prefix, &commit.expected, self.settings.timeout);
-        let answers = session.ask_briefly(&sql).await?;
+    fn held(&self, at: usize, answers: &Answers, commit: &Commit) -> Result<Held, Failure> {
         let server = answers.first().and_then(|rows| rows.first()).ok_or(Failure::Foreign)?;
         if server.get(0) != Some("f") {
             return Err(Failure::Standby);
@@ -245,18 +244,28 @@ impl Postgres {
         Ok(if is_expected { Held::Expected } else { Held::Otherwise })
     }
 
-    /// One that nobody uses, or a new one.
-    async fn session(&self, at: usize) -> Result<Session, Failure> {
+    /// Asks what changes nothing yet, on a connection that nobody uses, or on a new one; also where the server has ended the
+    /// former meanwhile.
+    async fn begin(&self, at: usize, sql: &str, limit: Limit) -> Result<(Session, Answers), Failure> {
         loop {
             let kept = {
                 let mut idle = lock(&self.idle);
                 let known = idle.iter().rposition(|(of, _)| *of == at);
                 known.map(|known| idle.swap_remove(known).1)
             };
-            match kept {
-                Some(session) if session.take() => return Ok(session),
-                Some(_) => {}
-                None => return self.open(at, None).await,
+            let is_kept = kept.is_some();
+            let session = match kept {
+                Some(session) if session.take() => session,
+                Some(_) => continue,
+                None => self.open(at, None).await?,
+            };
+            let answers = match limit {
+                Limit::Row => session.ask(sql).await,
+                Limit::All => session.ask_briefly(sql).await,
+            };
+            match answers {
+                Err(Failure::Broken(_)) if is_kept => {}
+                answers => return Ok((session, answers?)),
             }
         }
     }

@@ -126,6 +126,9 @@ struct Unasked {
     warnings: Vec<Untrusted>,
 }
 
+/// Rows, by the statements that have some.
+pub(super) type Answers = Vec<Vec<SimpleQueryRow>>;
+
 /// A connection that is logged in.
 pub(super) struct Session {
     client: Client,
@@ -204,14 +207,14 @@ impl Session {
         Ok(Session { client, driver, unasked, touched, timeout: limit })
     }
 
-    /// Takes it, unless it has ended.
+    /// Takes it, unless it is known to have ended.
     pub(super) fn take(&self) -> bool {
         self.touched.store(true, Relaxed);
         !self.client.is_closed()
     }
 
     /// The answers of those statements that have some, each within the timeout.
-    pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Vec<SimpleQueryRow>>, Failure> {
+    pub(super) async fn ask(&self, sql: &str) -> Result<Answers, Failure> {
         let outcome = self.answers(sql).await;
         self.touched.store(true, Relaxed);
         if let Err(Failure::TimedOut(_) | Failure::TooLarge) = outcome {
@@ -221,14 +224,14 @@ impl Session {
     }
 
     /// As [`Session::ask`], all of it within the timeout.
-    pub(super) async fn ask_briefly(&self, sql: &str) -> Result<Vec<Vec<SimpleQueryRow>>, Failure> {
+    pub(super) async fn ask_briefly(&self, sql: &str) -> Result<Answers, Failure> {
         timeout(self.timeout, self.ask(sql)).await.unwrap_or_else(|_| {
             self.cut();
             Err(Failure::TimedOut(silence(self.timeout)))
         })
     }
 
-    async fn answers(&self, sql: &str) -> Result<Vec<Vec<SimpleQueryRow>>, Failure> {
+    async fn answers(&self, sql: &str) -> Result<Answers, Failure> {
         let silent = |_| Failure::TimedOut(silence(self.timeout));
         let stream = timeout(self.timeout, self.client.simple_query_raw(sql)).await.map_err(silent)?;
         let mut stream = Box::pin(stream.map_err(|error| failure(&error))?);
@@ -351,13 +354,16 @@ fn refused(error: &tokio_postgres::Error, access: &Access, address: &Address) ->
         };
         return match said.code().code() {
             "28P01" | "28000" => Failure::Denied(format!("refuses user {user}: {text}")),
-            "3D000" | "42501" => Failure::Denied(format!(
-                "does not let user {user} into database {}: {text}",
-                Untrusted::new(&address.database)
             // A pooler gives all refusals this code, and one of these a text of its own.
             "08P01" if said.message().contains("authentication failed") => {
                 Failure::Denied(format!("refuses user {user}: {text}"))
             }
+            "3D000" | "42501" => Failure::Denied(format!(
+                "does not let user {user} into database {}: {text}",
+                Untrusted::new(&address.database)
+            )),
+            "53300" => Failure::Unsent(format!(
+                "log-in: {text}; raise max_connections there, or put a pooler in between"
             )),
             _ => Failure::Unsent(format!("log-in: {text}")),
         };
@@ -366,9 +372,6 @@ fn refused(error: &tokio_postgres::Error, access: &Access, address: &Address) ->
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         cause.downcast_ref() == Some(&unknown)
     });
-            "53300" => Failure::Unsent(format!(
-                "log-in: {text}; raise max_connections there, or put a pooler in between"
-            )),
     if is_unknown {
         return Failure::Unsent(
             "no trusted root has issued its certificate; is `ca_file` in [fleet] the file of its CA?".into(),
