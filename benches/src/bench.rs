@@ -10,9 +10,11 @@ use std::time::Duration;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::cli::Cli;
 use crate::daemon::Daemon;
 use crate::mock::{Manner, Mock};
 use crate::site::{Plan, Site};
+use crate::store::Store;
 
 /// Where state, log and certificates are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,20 +30,30 @@ pub struct Bench {
     /// This program, for references and wrappers.
     pub myself: PathBuf,
     pub short: bool,
+    /// How many a fleet has.
+    pub followers: u64,
     /// Made by the row `growth`.
     pub picture: RefCell<Option<String>>,
     disk: PathBuf,
     memory: PathBuf,
     next: Cell<u32>,
+    /// All that the command may use.
+    cores: CpuSet,
 }
 
 impl Bench {
-    pub fn new(program: PathBuf, disk: &Path, memory: &Path, short: bool) -> io::Result<Bench> {
+    /// From here on this process and all that it starts run on one core, the first that it may use: a wake-up across
+    /// cores costs more than a poll.
+    pub fn new(program: PathBuf, disk: &Path, memory: &Path, cli: &Cli) -> io::Result<Bench> {
         let myself = std::env::current_exe()?;
+        let cores = sched_getaffinity(None)?;
+        pin(&cores)?;
         Ok(Bench {
             program,
             myself,
-            short,
+            cores,
+            short: cli.short,
+            followers: cli.followers,
             picture: RefCell::new(None),
             disk: disk.into(),
             memory: memory.into(),
@@ -104,11 +116,33 @@ impl Bench {
         Ok(cpu.as_secs_f64() / polls.max(1) as f64)
     }
 
+    /// Runs it, and what it starts, on all cores: a fleet has more than one.
+    pub fn on_all_cores<T>(&self, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        sched_setaffinity(None::<Pid>, &self.cores)?;
+        let outcome = run();
+        pin(&self.cores)?;
+        outcome
+    }
+
+    pub fn cores(&self) -> u64 {
+        u64::from(self.cores.count())
+    }
+
+    pub fn store(&self) -> io::Result<Store> {
+        Store::start(&self.folder(Place::Disk)?)
+    }
+
     /// Runs a reference of this program, and returns the numbers that it prints.
     pub fn reference(&self, mock: &Mock, words: &[&str]) -> io::Result<Vec<f64>> {
+        numbers(&mut self.referring(mock, words))
+    }
+
+    /// The command that runs a reference.
+    pub fn referring(&self, mock: &Mock, words: &[&str]) -> Command {
         let files = ["--mock".into(), mock.files.folder.clone().into_os_string()];
-        let words = ["reference"].iter().chain(words).map(OsString::from).chain(files);
-        numbers(Command::new(&self.myself).args(words))
+        let mut command = Command::new(&self.myself);
+        command.args(["reference"].iter().chain(words).map(OsString::from).chain(files));
+        command
     }
 }
 
@@ -124,10 +158,7 @@ pub fn numbers(command: &mut Command) -> io::Result<Vec<f64>> {
         .collect())
 }
 
-/// This process and all that it starts run on one core: the first that it may use. A wake-up across cores costs more
-/// than a poll.
-pub fn pin() -> io::Result<()> {
-    let may = sched_getaffinity(None)?;
+fn pin(may: &CpuSet) -> io::Result<()> {
     let first = (0..CpuSet::MAX_CPU).find(|core| may.is_set(*core)).expect("it runs on some core");
     let mut one = CpuSet::new();
     one.set(first);

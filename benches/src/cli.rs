@@ -22,6 +22,9 @@ pub struct Cli {
     /// Fewer rounds and orders: minutes, and wider spreads
     #[arg(long)]
     pub short: bool,
+    /// Followers of the fleet; each is a process of some 15 MiB
+    #[arg(long, default_value_t = 200)]
+    pub followers: u64,
     /// The program to measure; without it, one is built by `cargo build --release --no-default-features`
     #[arg(long)]
     pub program: Option<PathBuf>,

@@ -6,6 +6,7 @@
 //! | `reference` | what one would use in place of the daemon |
 //! | `mock` | the vendor |
 //! | `site`, `daemon`, `process` | a place for a daemon, the daemon, what the kernel says of it |
+//! | `store` | etcd, for fleets |
 //! | `trace` | strace and valgrind |
 //! | `gates` | counts that decide about a change |
 //! | `judge`, `rule` | parts of the core that are measured by themselves |
@@ -28,4 +29,5 @@ pub mod reference;
 pub mod rows;
 pub mod rule;
 pub mod site;
+pub mod store;
 pub mod trace;

@@ -8,7 +8,7 @@ use std::process::{self, ExitCode};
 
 use clap::Parser as _;
 
-use certcollectd_bench::bench::{Bench, pin};
+use certcollectd_bench::bench::Bench;
 use certcollectd_bench::cli::{self, Cli, Command, Reference};
 use certcollectd_bench::rows::{ROWS, Row};
 use certcollectd_bench::{document, figure, gates, mock, reference, site};
@@ -52,9 +52,8 @@ fn measure(cli: &Cli) -> io::Result<()> {
     std::fs::create_dir_all(&cli.disk)?;
     let (disk, memory) =
         (tempfile::tempdir_in(std::path::absolute(&cli.disk)?)?, tempfile::tempdir_in(&cli.memory)?);
-    pin()?;
     let load = document::load();
-    let bench = Bench::new(program, disk.path(), memory.path(), cli.short)?;
+    let bench = Bench::new(program, disk.path(), memory.path(), cli)?;
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for row in ROWS.iter().filter(|row| named(row)) {
         match (row.run)(&bench) {

@@ -19,6 +19,11 @@ pub fn resident(pid: u32) -> io::Result<u64> {
     field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
+/// Resident memory, in KiB; of pages that several processes share, each its part.
+pub fn proportional(pid: u32) -> io::Result<u64> {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
 pub fn open_files(pid: u32) -> io::Result<u64> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64)
 }

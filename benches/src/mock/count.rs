@@ -22,8 +22,11 @@ pub struct Counts {
     pub orders: HashMap<u64, Order>,
     /// When the first poll of all came.
     pub first_poll: Option<Moment>,
+    /// From each answer to the next request.
+    pub gaps: Vec<Duration>,
     totals: Totals,
     in_flight: u64,
+    answered: Option<Moment>,
 }
 
 /// The sums, as the control port shows them.
@@ -79,12 +82,14 @@ impl Counts {
         self.totals.resumptions += u64::from(resumed);
     }
 
-    pub fn begun(&mut self) {
+    pub fn begun(&mut self, now: Moment) {
+        self.gaps.extend(self.answered.take().map(|answered| now.since(answered)));
         self.in_flight += 1;
         self.totals.max_in_flight = self.totals.max_in_flight.max(self.in_flight);
     }
 
-    pub fn ended(&mut self) {
+    pub fn ended(&mut self, now: Moment) {
+        self.answered = Some(now);
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 

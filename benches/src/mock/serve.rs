@@ -95,14 +95,14 @@ struct Flight<'a>(&'a Shared);
 
 impl<'a> Flight<'a> {
     fn new(shared: &'a Shared) -> Flight<'a> {
-        shared.state().counts.begun();
+        shared.state().counts.begun(clock::now());
         Flight(shared)
     }
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        self.0.state().counts.ended();
+        self.0.state().counts.ended(clock::now());
     }
 }
 
