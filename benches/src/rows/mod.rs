@@ -3,6 +3,10 @@
 mod burst;
 mod drain;
 mod drift;
+mod fleet_commit;
+mod fleet_follower;
+mod fleet_spread;
+mod fleet_takeover;
 mod growth;
 mod idle;
 mod install;
@@ -28,7 +32,7 @@ pub struct Row {
     pub run: fn(&Bench) -> io::Result<Vec<Figure>>,
 }
 
-pub const ROWS: [Row; 15] = [
+pub const ROWS: [Row; 19] = [
     Row {
         name: "poll-counts",
         about: "instructions, system calls, syncs, bytes of a poll",
@@ -64,4 +68,20 @@ pub const ROWS: [Row; 15] = [
     Row { name: "burst", about: "1,000 orders issued at once", run: burst::run },
     Row { name: "size", about: "the program without the sandbox", run: size::run },
     Row { name: "room", about: "how many orders one account can hold", run: room::run },
+    Row {
+        name: "fleet-spread",
+        about: "from the vendor's \"2\" to the last of many followers",
+        run: fleet_spread::run,
+    },
+    Row { name: "fleet-commit", about: "what a shared state costs before a call", run: fleet_commit::run },
+    Row {
+        name: "fleet-takeover",
+        about: "100,000 orders in the store: taken over, and their size",
+        run: fleet_takeover::run,
+    },
+    Row {
+        name: "fleet-follower",
+        about: "an idle follower, beside a host on its own",
+        run: fleet_follower::run,
+    },
 ];
