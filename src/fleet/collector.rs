@@ -376,17 +376,20 @@ impl Collector {
         }
         let (mut loaded, salt) = ledger.load(store.salt()).await.map_err(|why: TakeOver| why.to_string())?;
         // Nobody has led since this host did, as far as the store shows.
-        if number(store, member::MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
+        let news = if number(store, member::MIRRORED).map_err(said)?.saturating_add(1) >= term.number {
             let mirror = store.load(clock::now()).map_err(said)?;
-            let identity = loaded.identity.clone();
+            let stored = loaded.clone();
             loaded = rows::later(loaded, mirror);
-            loaded.identity = identity;
-        }
-        let all = Changes { offset: Some(clock::now().offset()), ..rows::all(&loaded) };
-        ledger.save(&all).await.map_err(|why| match why {
+            loaded.identity = stored.identity.clone();
+            rows::news(&loaded, &stored)
+        } else {
+            rows::news(&loaded, &loaded)
+        };
+        ledger.save(&news).await.map_err(|why| match why {
             Unwritten::Deposed => "another collector leads by now".to_owned(),
             Unwritten::Trouble(trouble) => trouble.to_string(),
         })?;
+        let all = Changes { offset: Some(clock::now().offset()), ..rows::all(&loaded) };
         store.save(&all).map_err(said)?;
         store.set_mark(member::MIRRORED, &term.number.to_string()).map_err(said)?;
         Ok((Engine::new(self.config.clone(), loaded, clock::now()), ledger, salt))

@@ -114,12 +114,28 @@ pub fn write(changes: &Changes, boot: Boot<'_>) -> Vec<Wanted> {
 
 /// All that was loaded, as changes that write it anew.
 pub fn all(loaded: &Loaded) -> Changes {
-    let bundle = |(name, known): (&Arc<str>, &Remembered)| Some((name.clone(), Some(known.bundle.clone()?)));
+    news(loaded, &Loaded::default())
+}
+
+/// What differs from the state that the store holds, as changes; all accounts, so that there is something to write.
+pub fn news(loaded: &Loaded, stored: &Loaded) -> Changes {
+    let known = |name: &Arc<str>| stored.orders.get(name);
+    let orders = loaded
+        .orders
+        .iter()
+        .filter(|(name, order)| known(name).is_none_or(|known| known.record != order.record))
+        .map(|(name, order)| (name.clone(), order.record.clone()));
+    let bundles = loaded.orders.iter().filter_map(|(name, order)| {
+        let bundle = order.bundle.as_ref()?;
+        let is_stored = known(name).and_then(|known| known.bundle.as_ref()) == Some(bundle);
+        (!is_stored).then(|| (name.clone(), Some(bundle.clone())))
+    });
+    let adopted = loaded.adopted.iter().filter(|adopted| !stored.adopted.contains(adopted));
     Changes {
-        orders: loaded.orders.iter().map(|(name, known)| (name.clone(), known.record.clone())).collect(),
+        orders: orders.collect(),
         accounts: loaded.accounts.iter().map(|(name, record)| (name.clone(), record.clone())).collect(),
-        bundles: loaded.orders.iter().filter_map(bundle).collect(),
-        adopted: loaded.adopted.iter().map(|known| (known.name.clone(), Some(known.clone()))).collect(),
+        bundles: bundles.collect(),
+        adopted: adopted.map(|known| (known.name.clone(), Some(known.clone()))).collect(),
         ..Changes::default()
     }
 }
@@ -285,6 +301,17 @@ mod tests {
             assert_eq!(later.orders["www"].record.due, Some(Time(90_000)));
             assert_eq!(later.accounts["main"].called, Some(Time(40_000)));
         }
+    }
+
+    #[test]
+    fn what_the_store_holds_is_no_news() {
+        let here = boot("a", 50_000, WALL);
+        let read = |polled, due| loaded(&write(&changes(polled, due), here), here).unwrap();
+        let (old, new) = (read(10_000, 20_000), read(40_000, 90_000));
+        let same = news(&old, &old);
+        assert_eq!((same.orders.len(), same.accounts.len()), (0, 1));
+        assert_eq!(news(&new, &old).orders[0].1.due, Some(Time(90_000)));
+        assert_eq!(news(&old, &Loaded::default()).orders.len(), 1);
     }
 
     #[test]
