@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Unwritten};
 use super::{Shared, Trouble};
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::{Certificate, Fingerprint};
-use certcollectd_core::config::Config;
+use certcollectd_core::config::{Config, Order};
 use certcollectd_core::engine::install::{
     Activate, Inspect, Inspection, InstallError, Link, Stage, StagedFiles, Written,
 };
@@ -29,6 +29,14 @@ pub struct Publisher {
     ledger: Rc<Ledger>,
     /// The highest generation on record of each order: a store that was restored from a copy shows a lower one.
     highest: RefCell<HashMap<Arc<str>, u64>>,
+    groups: RefCell<Groups>,
+}
+
+/// The group of each order in a configuration.
+#[derive(Debug, Default)]
+struct Groups {
+    config: Option<Arc<Config>>,
+    of: HashMap<Arc<str>, Arc<str>>,
 }
 
 /// A row that is there.
@@ -54,15 +62,26 @@ fn number(name: &str) -> Option<u64> {
 
 impl Publisher {
     pub fn new(shared: Rc<Shared>, ledger: Rc<Ledger>) -> Publisher {
-        Publisher { shared, ledger, highest: RefCell::default() }
+        Publisher { shared, ledger, highest: RefCell::default(), groups: RefCell::default() }
+    }
+
+    fn key(&self, config: &Arc<Config>, order: &str) -> Option<String> {
+        let mut groups = self.groups.borrow_mut();
+        if !groups.config.as_ref().is_some_and(|known| Arc::ptr_eq(known, config)) {
+            let group = |order: &Order| Some((order.name.clone(), order.settings.group.clone()?));
+            *groups =
+                Groups { config: Some(config.clone()), of: config.orders.iter().filter_map(group).collect() };
+        }
+        let group = groups.of.get(order)?;
+        Some(Key::Publication { group, order }.to_string())
     }
 
     /// Adds to what was found on this host what is published.
-    pub async fn look(&self, config: &Config, inspect: &Inspect, found: &mut Inspection) {
+    pub async fn look(&self, config: &Arc<Config>, inspect: &Inspect, found: &mut Inspection) {
         if let Some(known) = inspect.current.as_deref().and_then(number) {
             self.remember(&inspect.name, known);
         }
-        let Some(key) = key(config, &inspect.name) else { return };
+        let Some(key) = self.key(config, &inspect.name) else { return };
         match self.find(&key, &inspect.name).await {
             // A store that was put back from a copy: what is on record is published again.
             Ok(Some(there))
@@ -80,8 +99,8 @@ impl Publisher {
     }
 
     /// Publishes a generation, unless it is published as it is.
-    pub async fn install(&self, config: &Config, stage: &Stage) -> Result<Written, InstallError> {
-        let key = key(config, &stage.name);
+    pub async fn install(&self, config: &Arc<Config>, stage: &Stage) -> Result<Written, InstallError> {
+        let key = self.key(config, &stage.name);
         let key = key.ok_or_else(|| wrong(&stage.name, "the order belongs to no group of the fleet"))?;
         let bundle = Bundle { leaf: stage.material.leaf.clone(), chain: stage.material.chain.clone() };
         let there = self.find(&key, &stage.name).await.map_err(|why| wrong(&key, &why))?;
@@ -98,8 +117,8 @@ impl Publisher {
     }
 
     /// Publishes a generation again under its number.
-    pub async fn activate(&self, config: &Config, activate: &Activate) -> Result<(), InstallError> {
-        let known = key(config, &activate.name).zip(number(&activate.generation));
+    pub async fn activate(&self, config: &Arc<Config>, activate: &Activate) -> Result<(), InstallError> {
+        let known = self.key(config, &activate.name).zip(number(&activate.generation));
         let (key, generation) = known
             .ok_or_else(|| InstallError { stale: true, ..wrong(&activate.name, "it was not published") })?;
         let bundle = Bundle { leaf: activate.material.leaf.clone(), chain: activate.material.chain.clone() };
@@ -162,12 +181,6 @@ impl Publisher {
         let bundle = publication.bundle(|digest| stored.get(&digest).map(Vec::as_slice));
         Ok(bundle.ok().map(|bundle| Found { publication, bundle }))
     }
-}
-
-fn key(config: &Config, order: &str) -> Option<String> {
-    let entry = config.orders.iter().find(|entry| *entry.name == *order)?;
-    let group = entry.settings.group.as_deref()?;
-    Some(Key::Publication { group, order }.to_string())
 }
 
 fn wrong(key: &str, cause: &str) -> InstallError {
