@@ -24,10 +24,10 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// The certificates that a server may choose from; it takes the last one that the client can verify.
 #[derive(Debug, Clone, Default)]
-struct Served(Arc<RwLock<Vec<Arc<CertifiedKey>>>>);
+pub struct Served(Arc<RwLock<Vec<Arc<CertifiedKey>>>>);
 
 impl Served {
-    fn serve(&self, certificates: &[(Vec<CertificateDer<'static>>, &KeyPair)]) {
+    pub fn serve(&self, certificates: &[(Vec<CertificateDer<'static>>, &KeyPair)]) {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let keys = certificates.iter().map(|(chain, key)| {
             let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
@@ -60,7 +60,7 @@ impl ResolvesServerCert for Served {
 }
 
 /// Serves until the test is over.
-fn tls(served: &Served) -> SocketAddr {
+pub fn tls(served: &Served) -> SocketAddr {
     with_dialogue(served.config(), |_| Ok(()))
 }
 

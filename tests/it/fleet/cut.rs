@@ -1,5 +1,7 @@
 //! Hosts that do not reach the store or the vendor, and a store that answers nobody.
 
+mod in_flight;
+
 use std::collections::BTreeMap;
 
 use certcollectd::sources::clock;
@@ -17,6 +19,20 @@ use crate::shared::backend::on_each_store;
 struct Ways {
     store: Way,
     vendor: Way,
+}
+
+/// Two of them, each with ways of its own.
+fn collectors(fleet: &mut Fleet) -> BTreeMap<&'static str, Ways> {
+    let address = fleet.backend.address(0);
+    let mut ways = BTreeMap::new();
+    for name in ["a", "b"] {
+        let own = Ways { store: Way::to(address), vendor: Way::to(fleet.vendor().api_address()) };
+        let endpoint = fleet.backend.endpoint(own.store.address);
+        fleet.collector_at(name, "", &[endpoint], &format!("https://{}", own.vendor.address));
+        fleet.begin(name);
+        ways.insert(name, own);
+    }
+    ways
 }
 
 /// Beats of the present term.
@@ -55,17 +71,21 @@ fn cut_from_vendor(fleet: &mut Fleet, ways: &BTreeMap<&str, Ways>) {
 /// The store answers nobody: the last call begins before the lease ends.
 fn store_stands_still(fleet: &mut Fleet) {
     let (leader, term) = fleet.next_leader(0);
-    let before = fleet.times_deposed(&leader);
     fleet.next_call();
     let frozen = fleet.backend.freeze(0);
-    let since = clock::now().wall;
-    fleet.until("nobody leads", |fleet| fleet.times_deposed(&leader) > before);
-    let last = fleet.vendor().vendor().record().calls(0).last().expect("there were calls").at.unix_ms;
-    assert!(last - since < i64::try_from(LEASE.as_millis()).unwrap(), "a call {} ms later", last - since);
+    nobody_leads(fleet, &leader);
     drop(frozen);
     fleet.next_leader(term);
     fleet.issue(1);
     fleet.until("somebody goes on", |fleet| fleet.is_published(1));
+}
+
+/// The store was lost right now: waits until its leader knows it, and has called nobody after its lease.
+fn nobody_leads(fleet: &mut Fleet, leader: &str) {
+    let (since, before) = (clock::now().wall, fleet.times_deposed(leader));
+    fleet.until("nobody leads", |fleet| fleet.times_deposed(leader) > before);
+    let last = fleet.vendor().vendor().record().calls(0).last().expect("there were calls").at.unix_ms;
+    assert!(last - since < i64::try_from(LEASE.as_millis()).unwrap(), "a call {} ms later", last - since);
 }
 
 on_each_store!(who_is_cut_off_stops_calling_and_somebody_goes_on);
@@ -75,15 +95,7 @@ fn who_is_cut_off_stops_calling_and_somebody_goes_on(store: StoreKind) {
     println!("FLEET_CUTS={rounds}");
     let Some(mut fleet) = Fleet::start(store, 1, &["www", "mail"]) else { return };
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 100 })).unwrap();
-    let address = fleet.backend.address(0);
-    let mut ways = BTreeMap::new();
-    for name in ["a", "b"] {
-        let own = Ways { store: Way::to(address), vendor: Way::to(fleet.vendor().api_address()) };
-        let endpoint = fleet.backend.endpoint(own.store.address);
-        fleet.collector_at(name, "", &[endpoint], &format!("https://{}", own.vendor.address));
-        fleet.begin(name);
-        ways.insert(name, own);
-    }
+    let ways = collectors(&mut fleet);
     for _ in 0..rounds {
         cut_from_store(&mut fleet, &ways);
         cut_from_vendor(&mut fleet, &ways);

@@ -37,7 +37,7 @@ const DAY: i64 = 24 * 3600;
 /// The host finds its own among the links, and there is nothing to do.
 const INSTALLED_AS_LINK: &str = "the installed one as a link";
 /// Of [`Liar::lie`].
-const KINDS: u64 = 31;
+const KINDS: u64 = 32;
 
 /// What a host could be told, and would be wrong to take.
 struct Lie {
@@ -349,6 +349,15 @@ impl Liar {
                 let mut bundle = self.before.clone();
                 bundle.chain.push(self.good.leaf.clone());
                 self.offered(INSTALLED_AS_LINK, next, &bundle)
+            }
+            31 => {
+                // As large as a store takes it, under its own digest.
+                let link = vec![b'x'; 1_400_000];
+                let digest = Fingerprint::of(&link);
+                let text = digest.to_string();
+                let mut lie = self.altered("a huge link", next, |row| row["chain"] = json!([text]));
+                lie.links = vec![(digest, link)];
+                lie
             }
             _ => return None,
         })

@@ -32,9 +32,12 @@ use certcollectd_sandbox::{
 };
 use rcgen::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::setting::said;
 use crate::shared::backend::Backend;
+use crate::shared::member::Cluster;
 
 const LOGIN: &str = "fleet";
 const PASSWORD: &str = "cAnArY&p+s=%w0rd";
@@ -158,21 +161,27 @@ impl Fleet {
         self.write(&format!("{name}/password"), PASSWORD);
     }
 
-    /// Writes a follower's configuration and key, and starts it. Its hook writes down each run, and fails as long as there is a
-    /// file `broken`.
+    /// Writes a follower's configuration and key, and starts it. Its hook lasts as long as there is a file `busy`, fails if
+    /// there is one `broken`, and else writes down that it ran.
     pub fn follower(&mut self, name: &str) {
+        self.follower_with(name, "", "");
+    }
+
+    /// The same, with further keys of `[fleet]`, and tables of each order.
+    fn follower_with(&mut self, name: &str, more: &str, of_order: &str) {
         let dir = self.dir.path().display();
         let orders: String = self.orders.iter().map(|order| {
             format!(
                 "[[order]]\nname = \"{order}\"\ndomains = [\"{}\"]\nkey_file = \"{dir}/{name}/key.pem\"\nhooks = [\"log\"]\n\
-                 [order.verify]\ntrust_anchors = \"{dir}/roots.pem\"\n",
+                 [order.verify]\ntrust_anchors = \"{dir}/roots.pem\"\n{of_order}",
                 domain(order)
             )
         }).collect();
         let text = format!(
             "state_dir = \"{dir}/{name}/state\"\ninstall_dir = \"{dir}/{name}/out\"\n\
-             [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\n{}\
-             [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"test ! -e {dir}/{name}/broken && \
+             [fleet]\nrole = \"follower\"\nname = \"{name}\"\ngroups = [\"{GROUP}\"]\n{}{more}\n\
+             [[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"while test -e {dir}/{name}/busy; do sleep 0.1; done; \
+             test ! -e {dir}/{name}/broken && \
              echo $CERTCOLLECTD_ORDER $CERTCOLLECTD_SERIAL >> {dir}/{name}/hooks\"]\n{orders}",
             self.backend.keys(),
         );
@@ -196,6 +205,22 @@ impl Fleet {
         }
         command.env("RUST_LOG", "debug").stdin(Stdio::null());
         command
+    }
+
+    /// Exit code and output of a command on a host.
+    pub fn say(&self, name: &str, arguments: &[&str]) -> (i32, String) {
+        said(&self.command(name, arguments).output().unwrap())
+    }
+
+    /// `status --json` of a host; nothing while its daemon does not answer.
+    pub fn status(&self, name: &str) -> Value {
+        let output = self.command(name, &["status", "--json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// How a host says that its store is.
+    pub fn store_of(&self, name: &str) -> Value {
+        self.status(name)["fleet"]["store"].clone()
     }
 
     /// Starts a host's daemon on what is written; its log goes on.
@@ -245,6 +270,26 @@ impl Fleet {
     pub fn restart_member(&mut self, at: usize) {
         self.backend.kill(at);
         self.backend.start_again(at);
+    }
+
+    /// Another cluster, with nothing in it, is in the store's place.
+    pub fn replace(&mut self) {
+        let runtime = &self.runtime;
+        runtime.block_on(cluster_of(&mut self.backend).replace());
+    }
+
+    /// A new member of the store is in the place of one.
+    pub fn replace_member(&mut self, at: usize) {
+        let runtime = &self.runtime;
+        runtime.block_on(cluster_of(&mut self.backend).replace_member(at));
+    }
+
+    /// Its members of etcd.
+    pub fn cluster(&self) -> &Cluster {
+        match &self.backend {
+            Backend::Etcd(cluster) => cluster,
+            Backend::Postgres(_) => panic!("its store is PostgreSQL"),
+        }
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -318,14 +363,24 @@ impl Fleet {
         }
     }
 
-    /// Invariants 1 and 2, by the vendor's record.
-    pub fn assert_calls_kept_apart(&self) {
+    /// Invariants 1 and 2, by the vendor's record; else what was seen.
+    pub fn judge_calls(&self) -> Result<(), String> {
         let counters = self.vendor().vendor().record().counters();
-        assert_eq!(counters.all.max_in_flight, 1, "two calls at once");
+        let most = counters.all.max_in_flight;
+        if most > 1 {
+            return Err(format!("{most} calls at once"));
+        }
         for (order, tally) in &counters.orders {
             let early = tally.smallest_gap_ms.filter(|gap| u128::from(*gap) < INTERVAL.as_millis());
-            assert_eq!(early, None, "order {order} was polled again after so many ms: {tally:?}");
+            if let Some(gap) = early {
+                return Err(format!("order {order} was polled again after {gap} ms: {tally:?}"));
+            }
         }
+        Ok(())
+    }
+
+    pub fn assert_calls_kept_apart(&self) {
+        assert_eq!(self.judge_calls(), Ok(()));
     }
 
     pub fn calls_in_flight(&self) -> u32 {
@@ -335,6 +390,13 @@ impl Fleet {
     /// Calls that the vendor has seen.
     pub fn calls(&self) -> u64 {
         self.vendor().vendor().record().counters().all.calls
+    }
+}
+
+fn cluster_of(backend: &mut Backend) -> &mut Cluster {
+    match backend {
+        Backend::Etcd(cluster) => cluster,
+        Backend::Postgres(_) => panic!("its store is PostgreSQL"),
     }
 }
 

@@ -1,5 +1,8 @@
 //! A store that lies still, is full, or goes back to a copy of before.
 
+mod access;
+mod clock;
+
 use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};
 use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::report::State;
@@ -94,13 +97,10 @@ fn a_store_that_is_full_costs_nothing_once_it_has_room() {
     fleet.until("its leader ends", |fleet| fleet.times_deposed("a") > 0);
     assert!(says(&fleet, "a", "has no space left"), "{}", fleet.read("a/log"));
     fleet.issue(0);
-    let status: Value =
-        serde_json::from_str(&cluster(&fleet).ctl(&["endpoint", "status", "-w", "json"])).unwrap();
-    let revision = status[0]["Status"]["header"]["revision"].to_string();
-    cluster(&fleet).ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
-    cluster(&fleet).ctl(&["compact", &revision]);
-    cluster(&fleet).ctl(&["defrag"]);
-    cluster(&fleet).ctl(&["alarm", "disarm"]);
+    fleet.cluster().ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
+    fleet.cluster().compact();
+    fleet.cluster().ctl(&["defrag"]);
+    fleet.cluster().ctl(&["alarm", "disarm"]);
     fleet.next_leader(term);
     fleet.until("what was issued meanwhile is installed", |fleet| is_settled(fleet));
     fleet.assert_calls_kept_apart();
@@ -139,18 +139,11 @@ fn a_member_that_stands_still_stops_nobody() {
     ));
 }
 
-fn cluster(fleet: &Fleet) -> &Cluster {
-    match &fleet.backend {
-        Backend::Etcd(cluster) => cluster,
-        Backend::Postgres(_) => panic!("it is on PostgreSQL"),
-    }
-}
-
 /// Which member of etcd leads the others.
 fn leading_member(fleet: &Fleet) -> usize {
     let leads = |at: &usize| {
-        let arguments = ["--endpoints", &cluster(fleet).endpoint(*at), "endpoint", "status", "-w", "json"];
-        let status: Value = serde_json::from_str(&cluster(fleet).ctl(&arguments)).unwrap();
+        let arguments = ["--endpoints", &fleet.cluster().endpoint(*at), "endpoint", "status", "-w", "json"];
+        let status: Value = serde_json::from_str(&fleet.cluster().ctl(&arguments)).unwrap();
         // The first member answers as well, before it.
         let status = &status.as_array().unwrap().last().unwrap()["Status"];
         status["header"]["member_id"] == status["leader"]

@@ -2,6 +2,9 @@
 //!
 //! What each host was doing when is read from the store's history, in which the reports of all hosts stand in one order.
 
+mod probe;
+mod vanish;
+
 use std::collections::BTreeMap;
 
 use certcollectd_core::config::fleet::StoreKind;
@@ -79,6 +82,24 @@ fn count(fleet: &Fleet, generation: u64, state: State) -> usize {
     reports.filter(|report| (report.generation, report.state) == (generation, state)).count()
 }
 
+/// Two collectors and so many hosts, which have the first generation; who leads, and its term.
+fn settled(store: StoreKind, hosts: usize) -> Option<(Fleet, String, u64)> {
+    let mut fleet = Fleet::start(store, 1, &[ORDER])?;
+    for name in ["a", "b"] {
+        fleet.collector(name, &waves());
+    }
+    for host in 1..=hosts {
+        fleet.follower(&name(host));
+    }
+    let (leader, term) = fleet.next_leader(0);
+    fleet.until("the first generation is everywhere", |fleet| count(fleet, 1, State::Done) == hosts);
+    Some((fleet, leader, term))
+}
+
+fn name(host: usize) -> String {
+    format!("f{host:02}")
+}
+
 /// The order in `fleet status --json` of a host.
 fn status(fleet: &Fleet, host: &str) -> Value {
     let output = fleet.command(host, &["fleet", "status", "--json"]).output().unwrap();
@@ -92,15 +113,7 @@ on_each_store!(a_generation_spreads_in_waves_whoever_fails_and_whoever_leads);
 fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads(store: StoreKind) {
     let hosts = usize::try_from(number("FLEET_FOLLOWERS", 20)).unwrap();
     println!("FLEET_FOLLOWERS={hosts}");
-    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
-    for name in ["a", "b"] {
-        fleet.collector(name, &waves());
-    }
-    for host in 1..=hosts {
-        fleet.follower(&format!("f{host:02}"));
-    }
-    let (leader, term) = fleet.next_leader(0);
-    fleet.until("the first generation is everywhere", |fleet| count(fleet, 1, State::Done) == hosts);
+    let Some((mut fleet, leader, term)) = settled(store, hosts) else { return };
 
     // The canary's hook fails, and no leader lets anybody else in.
     fleet.write(&format!("{CANARY}/broken"), "");
@@ -122,7 +135,7 @@ fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads(store: StoreKin
     // A new key, which one host has not got yet.
     std::fs::remove_file(fleet.path(&format!("{CANARY}/broken"))).unwrap();
     let (old, new) = (fleet.key.serialize_pem(), KeyPair::generate().unwrap());
-    for host in (1..=hosts).map(|host| format!("f{host:02}")).filter(|host| host != KEYLESS) {
+    for host in (1..=hosts).map(name).filter(|host| host != KEYLESS) {
         fleet.write(&format!("{host}/key.pem"), &(new.serialize_pem() + &old));
     }
     fleet.key = new;
@@ -147,7 +160,7 @@ fn a_generation_spreads_in_waves_whoever_fails_and_whoever_leads(store: StoreKin
     let reports = reports(&fleet);
     let most = [(1, &[][..]), (2, &[CANARY]), (3, &[])]
         .map(|(generation, skipped)| assert_waves(&reports, generation, skipped));
-    for host in (1..=hosts).map(|host| format!("f{host:02}")) {
+    for host in (1..=hosts).map(name) {
         assert!(fleet.is_up_to_date(&host, 0), "{host}");
     }
     figure(&format!(

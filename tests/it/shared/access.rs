@@ -18,7 +18,7 @@ fn a_token_that_died_with_its_member_is_replaced() {
     cluster.enable_authentication(&[]);
     let proxy = Proxy::start(&cluster.endpoint(0), Answers::Passed);
     let endpoints = vec![proxy.endpoint.clone()];
-    let shared = Shared::connect(StoreSettings { endpoints, ..cluster.as_user(PASSWORD) });
+    let shared = Shared::connect(StoreSettings { endpoints, ..cluster.as_user("web", PASSWORD) });
     block_on(async {
         assert_eq!(shared.commit(&swap("own/a", None, "1")).await, Committed::Done);
         cluster.restart(0).await;
@@ -52,7 +52,7 @@ fn one_log_in_serves_until_a_request_times_out() {
     let shared = Shared::connect(StoreSettings {
         endpoints,
         timeout: Duration::from_millis(500),
-        ..cluster.as_user(PASSWORD)
+        ..cluster.as_user("web", PASSWORD)
     });
     block_on(async {
         let keys = ["own/a"];
@@ -74,7 +74,7 @@ fn one_log_in_serves_until_a_request_times_out() {
         // Of a request whose log-in had no answer, nothing was sent.
         let fresh = Shared::connect(StoreSettings {
             endpoints: vec![proxy.endpoint.clone()],
-            ..cluster.as_user(PASSWORD)
+            ..cluster.as_user("web", PASSWORD)
         });
         proxy.set(Answers::Broken);
         assert!(matches!(fresh.commit(&put("own/a", "6")).await, Committed::Refused(Trouble::Away(_))));
@@ -86,7 +86,7 @@ fn one_log_in_serves_until_a_request_times_out() {
 fn a_right_that_is_missing_is_said() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     cluster.enable_authentication(&[]);
-    let shared = Shared::connect(cluster.as_user(PASSWORD));
+    let shared = Shared::connect(cluster.as_user("web", PASSWORD));
     block_on(async {
         let outcome = shared.commit(&put("lease", "1")).await;
         let Committed::Refused(Trouble::Denied(text)) = outcome else { panic!("{outcome:?}") };
@@ -118,19 +118,19 @@ fn a_log_in_that_fails_is_said_and_not_what_was_tried() {
         assert!(!format!("{text}{reports:?}").contains(&PASSWORD[..8]), "{text} {reports:?}");
         reports.remove(0).problems
     };
-    let off = denied(cluster.as_user(PASSWORD), &["everybody", "enable authentication"]);
+    let off = denied(cluster.as_user("web", PASSWORD), &["everybody", "enable authentication"]);
     assert!(off[0].contains("everybody"), "{off:?}");
     cluster.enable_authentication(&[]);
-    let wrong = cluster.as_user(&PASSWORD[..PASSWORD.len() - 1]);
+    let wrong = cluster.as_user("web", &PASSWORD[..PASSWORD.len() - 1]);
     let problems = denied(wrong, &["refuses user web", "write it into "]);
     assert!(problems.len() == 1 && problems[0].contains("refuses user web"), "{problems:?}");
     denied(cluster.settings(), &["`user` and `password`"]);
-    let missing = cluster.as_user(PASSWORD);
-    std::fs::remove_file(cluster.dir().join(format!("password-{}", PASSWORD.len()))).unwrap();
+    let missing = cluster.as_user("web", PASSWORD);
+    std::fs::remove_file(cluster.dir().join(format!("password-web-{}", PASSWORD.len()))).unwrap();
     denied(missing, &["the password for the store cannot be read"]);
     // A server that repeats what it gets.
     let endpoints = vec![echo()];
-    denied(StoreSettings { endpoints, ..cluster.as_user(PASSWORD) }, &["is the endpoint right?"]);
+    denied(StoreSettings { endpoints, ..cluster.as_user("web", PASSWORD) }, &["is the endpoint right?"]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_client_certificate_and_the_trap_in_its_cn() {
     let settings = |client_cert| StoreSettings {
         ca_file: Some(dir.join("ca.pem")),
         client_cert,
-        ..cluster.as_user(PASSWORD)
+        ..cluster.as_user("web", PASSWORD)
     };
     let (ca_file, cert_file, key_file) = (dir.join("ca.pem"), &plain.cert_file, &plain.key_file);
     cluster.enable_authentication(&[

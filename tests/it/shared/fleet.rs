@@ -1,15 +1,13 @@
 //! The commands for a fleet, by the real binary, at a real store.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use certcollectd::effects::shared::{Commit, Committed, Row, Shared, StoreSettings, Trouble};
+use certcollectd::effects::shared::{Commit, Committed, Row, Shared, Trouble};
 use certcollectd::sources::clock;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::Certificate;
-use certcollectd_core::config::SecretSource;
-use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
+use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::published::{Bundle, Publication};
@@ -298,42 +296,13 @@ fn a_host_is_forgotten_and_no_neighbour(store: StoreKind) {
     assert!(code == 2 && text.contains("no name of a host"), "{text}");
 }
 
-/// Runs what `fleet grant` prints, as an administrator would.
-fn grant(cluster: &Cluster, arguments: &[&str], password: &str) {
-    let setting = Setting::new();
-    let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
-    assert_eq!(code, 0, "{lines}");
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-e", "-c", &lines])
-        .env("ETCDCTL_API", "3")
-        .env("ETCDCTL_ENDPOINTS", cluster.endpoint(0))
-        .env("ETCDCTL_USER", "root:root")
-        .stdin(std::fs::File::open(password_file(cluster, password)).unwrap())
-        .stdout(Stdio::null());
-    let output = shell.output().unwrap();
-    assert!(output.status.success(), "{lines}\n{}", said(&output).1);
-}
-
-fn password_file(cluster: &Cluster, password: &str) -> PathBuf {
-    let path = cluster.dir().join(format!("granted-{password}"));
-    std::fs::write(&path, format!("{password}\n")).unwrap();
-    path
-}
-
-fn as_user(cluster: &Cluster, user: &str, password: &str) -> Shared {
-    let login =
-        StoreLogin { user: user.into(), password: SecretSource::File(password_file(cluster, password)) };
-    Shared::connect(StoreSettings { login: Some(login), ..cluster.settings() })
-}
-
 #[test]
 fn the_lines_that_grant_rights_run_and_grant_no_more() {
     let Some(cluster) = Cluster::start(1, &[]) else { return };
     cluster.enable_authentication(&[]);
-    grant(&cluster, &["web-1", "--role", "follower", "--group", "web", "--group", "mail"], "one");
-    grant(&cluster, &["web-10", "--role", "follower", "--group", "web"], "ten");
-    grant(&cluster, &["col-1", "--role", "collector"], "col");
+    cluster.grant(&["web-1", "--role", "follower", "--group", "web", "--group", "mail"], "one");
+    cluster.grant(&["web-10", "--role", "follower", "--group", "web"], "ten");
+    cluster.grant(&["col-1", "--role", "collector"], "col");
     let may = |shared: &Shared, key: &str| match block_on(shared.commit(&put(key, "1"))) {
         Committed::Done => true,
         Committed::Refused(Trouble::Denied(_)) => false,
@@ -355,10 +324,10 @@ fn the_lines_that_grant_rights_run_and_grant_no_more() {
         "hosts/web-1/seen",
         "hints/1",
     ];
-    let collector = as_user(&cluster, "col-1", "col");
+    let collector = Shared::connect(cluster.as_user("col-1", "col"));
     assert!(all.iter().all(|key| may(&collector, key)) && sees(&collector, ""));
     let [one, ten] =
-        [("web-1", "one"), ("web-10", "ten")].map(|(user, password)| as_user(&cluster, user, password));
+        [("web-1", "one"), ("web-10", "ten")].map(|(user, password)| Shared::connect(cluster.as_user(user, password)));
     for (follower, own, other) in [
         (&one, "hosts/web-1/orders/www", "hosts/web-10/seen"),
         (&ten, "hosts/web-10/seen", "hosts/web-1/seen"),

@@ -13,6 +13,9 @@ use certcollectd::effects::shared::{Shared, StoreSettings};
 use certcollectd_core::config::SecretSource;
 use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::setting::{Setting, said};
 
 /// A condition that does not come true within this has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +37,13 @@ struct Member {
     client: String,
     log: PathBuf,
     child: Option<Child>,
+}
+
+impl Member {
+    fn argument(&self, name: &str) -> &str {
+        let at = self.arguments.iter().position(|argument| argument == name).unwrap();
+        &self.arguments[at + 1]
+    }
 }
 
 impl Cluster {
@@ -137,13 +147,8 @@ impl Cluster {
 
     /// Has the only member go on from a snapshot.
     pub async fn restore(&mut self, snapshot: &Path) {
-        self.kill(0);
-        let member = &self.members[0];
-        let value = |name: &str| {
-            let at = member.arguments.iter().position(|argument| argument == name).unwrap();
-            &*member.arguments[at + 1]
-        };
-        std::fs::remove_dir_all(value("--data-dir")).unwrap();
+        self.lose(0);
+        let value = |name| self.members[0].argument(name);
         let (snapshot, names) = (snapshot.to_str().unwrap(), ["--name", "--data-dir", "--initial-cluster"]);
         let mut arguments = vec!["snapshot", "restore", snapshot];
         for name in names.into_iter().chain(["--initial-advertise-peer-urls"]) {
@@ -151,6 +156,38 @@ impl Cluster {
         }
         self.ctl(&arguments);
         self.start_again(0).await;
+    }
+
+    /// Another cluster is in its place, with nothing in it.
+    pub async fn replace(&mut self) {
+        for at in 0..self.size() {
+            self.lose(at);
+            self.spawn(at);
+        }
+        for at in 0..self.size() {
+            self.ready(at).await;
+        }
+    }
+
+    /// A new member is in the place of this one, with nothing but what the others tell it.
+    pub async fn replace_member(&mut self, at: usize) {
+        let peer = self.members[at].argument("--initial-advertise-peer-urls").to_owned();
+        self.lose(at);
+        let others = (0..self.size()).filter(|other| *other != at).map(|other| self.endpoint(other));
+        let endpoints = others.collect::<Vec<_>>().join(",");
+        let members = self.until_done(&endpoints, &["member", "list"]).await;
+        let id = members.lines().find(|line| line.contains(&peer)).and_then(|line| line.split(',').next());
+        self.until_done(&endpoints, &["member", "remove", id.expect("it is one of them")]).await;
+        let peers = format!("--peer-urls={peer}");
+        self.until_done(&endpoints, &["member", "add", &format!("m{at}"), &peers]).await;
+        self.members[at].arguments.extend(["--initial-cluster-state", "existing"].map(str::to_owned));
+        self.start_again(at).await;
+    }
+
+    /// Ends one, with all that it holds.
+    fn lose(&mut self, at: usize) {
+        self.kill(at);
+        std::fs::remove_dir_all(self.members[at].argument("--data-dir")).unwrap();
     }
 
     pub fn kill(&mut self, at: usize) {
@@ -190,12 +227,28 @@ impl Cluster {
 
     /// `etcdctl` at the first member.
     pub fn ctl(&self, arguments: &[impl AsRef<OsStr> + Debug]) -> String {
-        let mut command = Command::new("etcdctl");
-        command.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoint(0)]).args(arguments);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "etcdctl {arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
+        ctl(&self.endpoint(0), arguments).unwrap_or_else(|said| panic!("etcdctl {arguments:?}: {said}"))
+    }
+
+    /// `etcdctl` until the members are of one mind again: they want to have been so for some seconds.
+    async fn until_done(&self, endpoints: &str, arguments: &[&str]) -> String {
+        let mut said = String::new();
+        for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+            match ctl(endpoints, arguments) {
+                Ok(output) => return output,
+                // Done by a try whose answer was lost.
+                Err(why) if why.contains("not found") || why.contains("already exists") => return why,
+                Err(why) => said = why,
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        panic!("etcdctl {arguments:?}: {said}");
+    }
+
+    /// Forgets all that was before now.
+    pub fn compact(&self) {
+        let status: Value = serde_json::from_str(&self.ctl(&["endpoint", "status", "-w", "json"])).unwrap();
+        self.ctl(&["compact", &status[0]["Status"]["header"]["revision"].to_string()]);
     }
 
     /// Turns authentication on, with a user `web` that may read and write below `own/` of the prefix.
@@ -214,12 +267,45 @@ impl Cluster {
         }
     }
 
-    /// The settings of that user.
-    pub fn as_user(&self, password: &str) -> StoreSettings {
-        let path = self.dir().join(format!("password-{}", password.len()));
+    /// Runs what `fleet grant` prints, as an administrator would.
+    pub fn grant(&self, arguments: &[&str], password: &str) {
+        let setting = Setting::new();
+        let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
+        assert_eq!(code, 0, "{lines}");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-e", "-c", &lines])
+            .env("ETCDCTL_API", "3")
+            .env("ETCDCTL_ENDPOINTS", self.endpoint(0))
+            .env("ETCDCTL_USER", "root:root")
+            .stdin(File::open(self.password_file(arguments[0], &format!("{password}\n"))).unwrap())
+            .stdout(Stdio::null());
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{lines}\n{}", said(&output).1);
+    }
+
+    pub fn password_file(&self, user: &str, password: &str) -> PathBuf {
+        let path = self.dir().join(format!("password-{user}-{}", password.len()));
         std::fs::write(&path, password).unwrap();
-        let login = StoreLogin { user: "web".into(), password: SecretSource::File(path) };
+        path
+    }
+
+    /// The settings of a user.
+    pub fn as_user(&self, user: &str, password: &str) -> StoreSettings {
+        let password = SecretSource::File(self.password_file(user, password));
+        let login = StoreLogin { user: user.into(), password };
         StoreSettings { login: Some(login), ..self.settings() }
+    }
+}
+
+fn ctl(endpoints: &str, arguments: &[impl AsRef<OsStr>]) -> Result<String, String> {
+    let mut command = Command::new("etcdctl");
+    command.env("ETCDCTL_API", "3").args(["--endpoints", endpoints]).args(arguments);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
