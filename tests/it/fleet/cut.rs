@@ -1,6 +1,7 @@
 //! Hosts that do not reach the store or the vendor, and a store that answers nobody.
 
 mod in_flight;
+mod quorum;
 
 use std::collections::BTreeMap;
 

@@ -23,6 +23,9 @@ pub(super) const MOST: usize = 16 << 20;
 const CONNECT: Duration = Duration::from_secs(2);
 /// An unused connection is closed. A store that is asked at all is asked more often.
 const IDLE: Duration = Duration::from_secs(60);
+/// Has a member without a leader say so. Otherwise it keeps a watch open, and silent, and lets a request wait for
+/// longer than anybody here waits for an answer.
+const LEADER: &str = "Grpc-Metadata-hasleader";
 /// A certificate with its chain, or a key.
 const MAX_PEM: usize = 1 << 20;
 
@@ -108,7 +111,7 @@ pub(super) async fn ask(
         Some(body) => client.post(url).body(body),
         None => client.get(url),
     };
-    let request = request.header("Content-Type", "application/json").timeout(timeout);
+    let request = request.header("Content-Type", "application/json").header(LEADER, "true").timeout(timeout);
     let request = match token {
         Some(token) => request.header("Authorization", token),
         None => request,
@@ -125,12 +128,8 @@ pub(super) async fn open(
     body: Bytes,
     timeout: Duration,
 ) -> Result<reqwest::Response, Failure> {
-    let mut request = client
-        .post(url)
-        .body(body)
-        .header("Content-Type", "application/json")
-        // Otherwise a member without a leader keeps it open, and silent.
-        .header("Grpc-Metadata-hasleader", "true");
+    let mut request =
+        client.post(url).body(body).header("Content-Type", "application/json").header(LEADER, "true");
     if let Some(token) = token {
         request = request.header("Authorization", token);
     }

@@ -382,6 +382,9 @@ impl Etcd {
                     "{who} has no space left ({text}); compact and defragment it or raise its quota, then \
                      `etcdctl alarm disarm`"
                 )),
+                Kind::Unsure if text.as_str().contains("no leader") => {
+                    Trouble::Away(format!("{who}: {text}; does it reach the other members, and do they run?"))
+                }
                 Kind::Busy | Kind::Unsure => Trouble::Away(format!("{who}: {text}")),
                 Kind::Past | Kind::Invalid => {
                     Trouble::Other(format!("{who} does not take the request: {text}"))

@@ -161,8 +161,6 @@ pub(super) struct Version {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
-    #[serde(default, deserialize_with = "number")]
-    pub(super) leader: u64,
     #[serde(default)]
     pub(super) errors: Vec<String>,
 }
