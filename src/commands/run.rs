@@ -15,7 +15,7 @@ use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
 use crate::fleet::collector::{Collector, End};
-use crate::fleet::follower;
+use crate::fleet::{follower, member};
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, Inbox, Message, clock, control, http, push, watch};
 use crate::status::told_absent;
@@ -121,7 +121,7 @@ async fn in_fleet(
             }
         }
         Role::Follower => {
-            let known = follower::known_fleet(&store).map_err(give_up)?;
+            let known = member::known_fleet(&store).map_err(|error| give_up(error.to_string()))?;
             let engine = load_engine(config, &store)?;
             let mut daemon = Daemon::new(engine, store, inbox);
             follower::follow(&mut daemon, config, fleet, known, sender.clone()).map_err(give_up)?;

@@ -20,7 +20,7 @@ use crate::effects::call::Leave;
 use crate::effects::files::random_name;
 use crate::effects::shared::Shared;
 use crate::effects::shared::keeper::{Keeper, Request, Standing, Term};
-use crate::effects::shared::ledger::{Identified, Ledger, TakeOver, Unwritten};
+use crate::effects::shared::ledger::{Ledger, TakeOver, Unwritten};
 use crate::effects::shared::publish::Publisher;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::save::Store;
@@ -60,8 +60,8 @@ pub struct Collector {
     path: PathBuf,
     sender: Inbox,
     vitals: Vitals,
-    /// The store held another fleet than this host has been in.
-    is_stranger: bool,
+    /// The id of the fleet that this host has been in.
+    fleet: Rc<RefCell<Option<Box<str>>>>,
     /// The last term in which this host led; what is heard of it later is old.
     last_term: u64,
     /// Notifications that are being left for the leader.
@@ -111,6 +111,8 @@ impl Collector {
             call: config.calls.request_timeout + config.calls.settle + settings.margin,
         };
         let highest = number(store, member::HIGHEST).map_err(|error| error.to_string())?;
+        let known = member::known_fleet(store).map_err(|error| error.to_string())?;
+        let known = Rc::new(RefCell::new(known));
         let process = random_name().into();
         let lease = Lease::new(Candidate { host: name.clone(), process }, limits, highest);
         let shared = Rc::new(member::connect(fleet, &name, settings.lease / 8));
@@ -120,6 +122,7 @@ impl Collector {
         let keeper = Keeper {
             shared: shared.clone(),
             lease,
+            fleet: known.clone(),
             clock: clock::now,
             standing,
             leave: leave.clone(),
@@ -138,7 +141,7 @@ impl Collector {
             path: path.to_owned(),
             sender,
             vitals,
-            is_stranger: false,
+            fleet: known,
             last_term: 0,
             hinting: Rc::default(),
             watchdog: telemetry::watchdog(),
@@ -228,6 +231,12 @@ impl Collector {
         {
             tracing::error!("the state cannot be saved: {error}");
         }
+        let is_in_none = self.fleet.borrow().is_none();
+        if let Some(fleet) = standing.fleet.as_ref().filter(|_| is_in_none)
+            && let Err(error) = self.belong(store, fleet)
+        {
+            tracing::error!("the state cannot be saved: {error}");
+        }
         let vitals = self.vitals();
         for (beginning, text) in findings(&vitals, standing) {
             let before = self.vitals.findings.len();
@@ -239,6 +248,13 @@ impl Collector {
                 self.vitals.set_finding(text, true);
             }
         }
+    }
+
+    /// This host is in that fleet from now on.
+    fn belong(&self, store: &mut Store, fleet: &str) -> Result<(), StoreError> {
+        store.set_mark(member::FLEET, fleet)?;
+        *self.fleet.borrow_mut() = Some(fleet.into());
+        Ok(())
     }
 
     async fn take(&mut self, message: Message, store: &mut Store) {
@@ -273,17 +289,20 @@ impl Collector {
 
     async fn answer(&mut self, command: &Command, store: &mut Store) -> CommandReply {
         if let Command::Fleet(FleetCommand::AcceptRestore) = command {
-            if std::mem::take(&mut self.is_stranger) {
-                return match store.set_mark(member::FLEET, "") {
-                    Ok(()) => CommandReply::new(true, "goes on with the fleet that the store holds now"),
-                    Err(error) => CommandReply::new(false, error.to_string()),
-                };
-            }
-            // Else the next start would know of the higher term again.
-            if let Some(back) = self.standing.borrow().went_back
-                && let Err(error) = store.set_mark(member::HIGHEST, &back.found.to_string())
-            {
-                return CommandReply::new(false, error.to_string());
+            let (back, is_stranger) = {
+                let standing = self.standing.borrow();
+                (standing.went_back, standing.is_stranger)
+            };
+            let known: &[(&str, String)] = match back {
+                _ if is_stranger => &[(member::FLEET, String::new()), (member::HIGHEST, "0".into())],
+                Some(back) => &[(member::HIGHEST, back.found.to_string())],
+                None => &[],
+            };
+            for (mark, value) in known {
+                // Else the next start would know of it again.
+                if let Err(error) = store.set_mark(mark, value) {
+                    return CommandReply::new(false, error.to_string());
+                }
             }
             return accept_restore(&self.standing, &self.requests).await;
         }
@@ -363,16 +382,10 @@ impl Collector {
         let skew = self.standing.borrow().skew.unwrap_or_default();
         let ledger = Rc::new(Ledger::new(self.shared.clone(), term, clock::now).with_skew(skew));
         let said = |error: StoreError| error.to_string();
-        let known = store.mark(member::FLEET).map_err(said)?.filter(|known| !known.is_empty());
-        let id = ledger.identify(known.as_deref()).await.map_err(|why| match why {
-            Identified::Other => {
-                self.is_stranger = true;
-                Identified::Other.to_string()
-            }
-            Identified::Not(why) => why,
-        })?;
+        let known = self.fleet.borrow().clone();
+        let id = ledger.identify(known.as_deref()).await.map_err(|why| why.to_string())?;
         if known.as_deref() != Some(&*id) {
-            store.set_mark(member::FLEET, &id).map_err(said)?;
+            self.belong(store, &id).map_err(said)?;
         }
         let (mut loaded, salt) = ledger.load(store.salt()).await.map_err(|why: TakeOver| why.to_string())?;
         // Nobody has led since this host did, as far as the store shows.
@@ -511,12 +524,13 @@ async fn accept_restore(
     standing: &watch::Receiver<Standing>,
     requests: &mpsc::Sender<Request>,
 ) -> CommandReply {
-    let back = standing.borrow().went_back;
-    let Some(back) = back else {
-        return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
+    let (back, is_stranger) = (standing.borrow().went_back, standing.borrow().is_stranger);
+    let text = match back {
+        _ if is_stranger => "goes on with the fleet that the store holds now".to_owned(),
+        Some(back) => format!("goes on with the store as it is, at term {} after {}", back.found, back.seen),
+        None => return CommandReply::new(true, member::NOTHING_TO_ACCEPT),
     };
     let _ = requests.send(Request::AcceptRestore).await;
-    let text = format!("goes on with the store as it is, at term {} after {}", back.found, back.seen);
     CommandReply::new(true, text)
 }
 
@@ -536,7 +550,11 @@ fn vitals(name: &str, lease: Duration, standing: &Standing, shared: &Shared) -> 
     let age = standing.leader.as_ref().map(|(_, since)| member::age(*since));
     FleetVitals {
         lease_seconds_left: age.map(|age| lease.as_secs().saturating_sub(age)),
-        store: if standing.went_back.is_some() { StoreHealth::Behind } else { known.store },
+        store: if standing.went_back.is_some() || standing.is_stranger {
+            StoreHealth::Behind
+        } else {
+            known.store
+        },
         leader: standing.leader.as_ref().map(|(beat, _)| beat.host.clone()),
         term: standing.leader.as_ref().map(|(beat, _)| beat.term),
         beat_age_seconds: age,
@@ -546,7 +564,7 @@ fn vitals(name: &str, lease: Duration, standing: &Standing, shared: &Shared) -> 
 }
 
 /// What an operator must know of how the fleet stands: how the sentence begins, and the sentence if it holds.
-fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option<String>); 3] {
+fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option<String>); 4] {
     let trouble = vitals.trouble.as_ref().map(|why| format!("the fleet's store: {why}"));
     let back = standing.went_back.map(|back| {
         format!(
@@ -554,6 +572,11 @@ fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option
              not lead until `certcollectd fleet accept-restore`",
             back.seen, back.found
         )
+    });
+    let other = standing.is_stranger.then(|| {
+        "the fleet's store holds another fleet than this host has been in: it does nothing there. Set another `prefix` in [fleet], \
+         or go on with that fleet by `certcollectd fleet accept-restore`"
+            .to_owned()
     });
     let skewed = standing.skew.filter(|skew| *skew > MOST_SKEW);
     let apart = skewed.map(|skew| {
@@ -563,5 +586,10 @@ fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option
             skew.as_secs()
         )
     });
-    [("the fleet's store:", trouble), ("the fleet's store went", back), ("this host's clock is", apart)]
+    [
+        ("the fleet's store:", trouble),
+        ("the fleet's store went", back),
+        ("the fleet's store holds", other),
+        ("this host's clock is", apart),
+    ]
 }

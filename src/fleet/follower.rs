@@ -18,7 +18,6 @@ use super::member;
 use crate::daemon::{self, Daemon, Onlooker};
 use crate::effects::install::keys::candidate;
 use crate::effects::shared::{Change, Commit, Committed, Row, Shared, Trouble};
-use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, clock};
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::{Certificate, Fingerprint, PublicKeys};
@@ -47,7 +46,7 @@ fn pace(name: &str) -> Pace {
 
 /// A host that says nothing for three times as long counts as silent.
 const SEEN_EVERY: Duration = Duration::from_secs(300);
-/// A key that is not there yet, or a window that is shut, is looked at so often.
+/// A key that is not there yet, a window that is shut, or a store that is not this fleet's, is looked at so often.
 const LOOK: Duration = Duration::from_secs(10);
 /// A fleet has a few authorities; a store that lies may name any number.
 const MOST_LINKS: usize = 256;
@@ -87,7 +86,7 @@ pub fn follow(
     daemon: &mut Daemon,
     config: &Arc<Config>,
     fleet: &Fleet,
-    mark: Option<String>,
+    mark: Option<Box<str>>,
     inbox: Inbox,
 ) -> Result<(), String> {
     let name = member::name(fleet)?;
@@ -127,11 +126,6 @@ pub fn follow(
     Ok(())
 }
 
-/// The id of the fleet that this host has followed so far.
-pub fn known_fleet(store: &Store) -> Result<Option<String>, String> {
-    store.mark(member::FLEET).map_err(|error| error.to_string())
-}
-
 fn vitals(name: &str, view: &View, shared: &Shared) -> FleetVitals {
     let known = member::vitals("follower", name, view.trouble.as_ref(), shared);
     match &view.behind {
@@ -150,7 +144,7 @@ struct Follower {
     inbox: Inbox,
     view: watch::Sender<View>,
     /// The id of the fleet, once one was seen.
-    fleet: Option<String>,
+    fleet: Option<Box<str>>,
     /// The records of the orders.
     known: HashMap<Arc<str>, OrderRecord>,
     /// Publications and how far they may spread, by key.
@@ -177,7 +171,8 @@ impl Follower {
     ) {
         let mut feed = self.feed();
         loop {
-            let look = if self.waiting.is_empty() { LIST_EVERY } else { LOOK };
+            let is_behind = self.view.borrow().behind.is_some();
+            let look = if self.waiting.is_empty() && !is_behind { LIST_EVERY } else { LOOK };
             tokio::select! {
                 fed = feed.next() => match fed {
                     Fed::All(rows) => {
@@ -200,12 +195,14 @@ impl Follower {
                     self.consider_all(self.published()).await;
                 }
                 Some((command, sender)) = asked.recv() => {
-                    let reply = self.answer(&command);
+                    let reply = self.answer(&command).await;
                     // The requester may have gone away.
                     let _ = sender.send(reply);
                     feed = self.feed();
                 }
-                () = sleep(look) => self.consider_all(self.waiting.clone()).await,
+                // Somebody may have set it right.
+                () = sleep(look), if is_behind => feed = self.feed(),
+                () = sleep(look), if !is_behind => self.consider_all(self.waiting.clone()).await,
             }
         }
     }
@@ -215,13 +212,15 @@ impl Follower {
         Feed::of(self.shared.clone(), prefixes.collect(), pace(&self.name))
     }
 
-    fn answer(&mut self, command: &FleetCommand) -> CommandReply {
+    async fn answer(&mut self, command: &FleetCommand) -> CommandReply {
         match command {
             FleetCommand::AcceptRestore => {
                 let Some(why) = self.view.borrow().behind.clone() else {
                     return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
                 };
                 self.fleet = None;
+                // Else the next start would know of it again.
+                let _ = self.inbox.send(Message::Mark(member::FLEET, String::new())).await;
                 CommandReply::new(true, format!("goes on with the store as it is; before that: {why}"))
             }
             FleetCommand::StepDown | FleetCommand::Go(_) | FleetCommand::Hold(_) | FleetCommand::Skip(_) => {
@@ -337,8 +336,11 @@ impl Follower {
     async fn other_fleet(&mut self) -> Result<Option<String>, Trouble> {
         let key = Key::Meta.to_string();
         let Some(row) = self.shared.get(&[&key]).await?.pop().flatten() else {
-            // No collector has led yet, or somebody has deleted everything.
-            return Ok(None);
+            let text = "the store holds nothing of the fleet that this host has followed so far: it was emptied, or is another \
+                        one. Nothing is taken from it until a collector of that fleet leads there, or `certcollectd fleet \
+                        accept-restore`";
+            // Else no collector has led yet.
+            return Ok(self.fleet.is_some().then(|| text.into()));
         };
         let meta = match Meta::read(&row) {
             Ok(meta) => meta,
@@ -347,14 +349,14 @@ impl Follower {
             }
         };
         match &self.fleet {
-            Some(known) if known != meta.id() => Ok(Some(
+            Some(known) if **known != *meta.id() => Ok(Some(
                 "the store holds another fleet than this host has followed so far: nothing of it is installed until \
                  `certcollectd fleet accept-restore`"
                     .into(),
             )),
             Some(_) => Ok(None),
             None => {
-                self.fleet = Some(meta.id().to_owned());
+                self.fleet = Some(meta.id().into());
                 let _ = self.inbox.send(Message::Mark(member::FLEET, meta.id().to_owned())).await;
                 Ok(None)
             }
@@ -378,6 +380,12 @@ impl Follower {
                 }
             };
             orders.extend(order_of(&key));
+        }
+        // A fleet has no id until it has had a leader. Its rows are looked at with the next listing.
+        if self.fleet.is_none()
+            && let Err(trouble) = self.other_fleet().await
+        {
+            return self.tell_trouble(trouble);
         }
         self.consider_all(orders).await;
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::effects::shared::{Shared, StoreSettings, Trouble};
+use crate::effects::store::error::StoreError;
+use crate::effects::store::save::Store;
 use crate::sources::{clock, host};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::engine::schedule::stable_hash;
@@ -21,6 +23,11 @@ pub const NOTHING_TO_ACCEPT: &str = "the store shows nothing older than what was
 const REQUEST: Duration = Duration::from_secs(5);
 /// A watch that brings nothing for so long is lost; all rows are listed before that.
 const WATCH_IDLE: Duration = Duration::from_secs(90);
+
+/// The id of the fleet that this host has been in so far.
+pub fn known_fleet(store: &Store) -> Result<Option<Box<str>>, StoreError> {
+    Ok(store.mark(FLEET)?.filter(|known| !known.is_empty()).map(Into::into))
+}
 
 /// How the store of this fleet is reached by this host; a request takes no longer than `most`.
 pub fn settings(fleet: &Fleet, name: &str, most: Duration) -> StoreSettings {

@@ -122,11 +122,15 @@ fn went_back(config: &Config, rows: &[Row]) -> Option<String> {
     // What cannot be read is `status`'s to say.
     let reader = Reader::open(&config.state_dir).ok().flatten()?;
     let mark = |name| reader.mark(name).ok().flatten().filter(|mark| !mark.is_empty());
-    let meta = row(Key::Meta).and_then(|row| Meta::read(row).ok());
-    if let (Some(known), Some(meta)) = (mark(FLEET), meta)
-        && known != meta.id()
-    {
-        return Some("the store holds another fleet than this host has been in so far".into());
+    match (mark(FLEET), row(Key::Meta).map(Meta::read)) {
+        (Some(known), Some(Ok(meta))) if known != meta.id() => {
+            return Some("the store holds another fleet than this host has been in so far".into());
+        }
+        (Some(_), None) => {
+            let text = "the store holds nothing of the fleet that this host has been in so far: it was emptied, or is another one";
+            return Some(text.into());
+        }
+        (_, Some(_)) | (None, None) => {}
     }
     let seen: u64 = mark(HIGHEST)?.parse().ok()?;
     let beat = row(Key::Lease).and_then(|row| Beat::read(row).ok());

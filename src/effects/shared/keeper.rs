@@ -1,5 +1,6 @@
 //! Keeps the lease: carries out what [`Lease`] decides, and tells the others in the process how it stands.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::fleet::form::Malformed;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::lease::{Beat, Fence, Lease, Rows, Step, WentBack, Write, Written};
+use certcollectd_core::fleet::published::Meta;
 
 /// No sleep is longer: the runtime's timers stand still while the machine is suspended.
 const SLICE: Duration = Duration::from_secs(1);
@@ -26,6 +28,10 @@ pub struct Standing {
     /// How far this machine's clock is from the leader's at least.
     pub skew: Option<Duration>,
     pub went_back: Option<WentBack>,
+    /// The id of the fleet that the store holds, once a leader has made one.
+    pub fleet: Option<Box<str>>,
+    /// It is another fleet than this host has been in.
+    pub is_stranger: bool,
     /// Why the store cannot be read or written at present.
     pub trouble: Option<Trouble>,
 }
@@ -45,7 +51,7 @@ pub struct Term {
 pub enum Request {
     /// Leads no more; nothing of it is under way. Answered when that is written, or cannot be.
     Release(oneshot::Sender<()>),
-    /// What the store shows now is to be gone on with, although it showed more before.
+    /// What the store shows now is to be gone on with, although it showed more before, or another fleet.
     AcceptRestore,
 }
 
@@ -55,12 +61,16 @@ struct Read {
     rows: Rows,
     beat: Option<Vec<u8>>,
     fence: Option<Vec<u8>>,
+    /// The id of the fleet; none as well where its row cannot be read, which a takeover tells.
+    fleet: Option<Box<str>>,
 }
 
 #[derive(Debug)]
 pub struct Keeper {
     pub shared: Rc<Shared>,
     pub lease: Lease,
+    /// The id of the fleet that this host has been in. Never held while something is waited for.
+    pub fleet: Rc<RefCell<Option<Box<str>>>>,
     pub clock: fn() -> Now,
     pub standing: watch::Sender<Standing>,
     /// Calls begin with this.
@@ -78,7 +88,7 @@ impl Keeper {
                 Step::Look => self.look(&mut read).await,
                 Step::Write(write) => self.write(&write, &read).await,
                 Step::Wait(until) => {
-                    self.tell(None);
+                    self.tell(&read, None);
                     let nap = until.since(now.time).clamp(Duration::from_millis(1), SLICE);
                     tokio::select! {
                         request = self.requests.recv() => match request {
@@ -93,18 +103,23 @@ impl Keeper {
     }
 
     async fn look(&mut self, read: &mut Read) {
-        let keys = [Key::Lease, Key::Term].map(|key| key.to_string());
+        let keys = [Key::Lease, Key::Term, Key::Meta].map(|key| key.to_string());
         let found = self.shared.get(&keys.each_ref().map(String::as_str)).await.and_then(Read::parse);
         let now = (self.clock)();
         match found {
             Ok(found) => {
-                self.lease.looked(found.rows.clone(), now);
+                // The rows of another fleet are another lease's.
+                if self.is_stranger(&found) {
+                    self.lease.unreadable(now.time);
+                } else {
+                    self.lease.looked(found.rows.clone(), now);
+                }
                 *read = found;
-                self.tell(Some(None));
+                self.tell(read, Some(None));
             }
             Err(trouble) => {
                 self.lease.unreadable(now.time);
-                self.tell(Some(Some(trouble)));
+                self.tell(read, Some(Some(trouble)));
             }
         }
     }
@@ -118,16 +133,20 @@ impl Keeper {
             Committed::Refused(trouble) | Committed::Unknown(trouble) => (Written::Perhaps, Some(trouble)),
         };
         self.lease.wrote(write, written, sent, (self.clock)().time);
-        self.tell(Some(trouble));
+        self.tell(read, Some(trouble));
     }
 
     async fn carry_out(&mut self, request: Request, read: &Read) {
         match request {
+            Request::AcceptRestore if self.is_stranger(read) => {
+                *self.fleet.borrow_mut() = None;
+                self.lease.begin_anew();
+            }
             Request::AcceptRestore => self.lease.accept_restore(),
             Request::Release(done) => {
                 let write = self.lease.release((self.clock)());
                 // Nothing begins any more, whatever becomes of the row.
-                self.tell(None);
+                self.tell(read, None);
                 if let Some(write) = write {
                     self.write(&write, read).await;
                 }
@@ -137,8 +156,13 @@ impl Keeper {
         }
     }
 
+    fn is_stranger(&self, read: &Read) -> bool {
+        let known = self.fleet.borrow();
+        known.is_some() && read.fleet.is_some() && *known != read.fleet
+    }
+
     /// `trouble` where there is news of it.
-    fn tell(&self, trouble: Option<Option<Trouble>>) {
+    fn tell(&self, read: &Read, trouble: Option<Option<Trouble>>) {
         let now = (self.clock)();
         let fence = self.lease.fence().map(Fence::to_row);
         let term = match (self.lease.term(now.time), fence, self.lease.calls_until()) {
@@ -153,7 +177,8 @@ impl Keeper {
             });
             let trouble = trouble.unwrap_or_else(|| standing.trouble.clone());
             let (skew, went_back) = (self.lease.skew(now), self.lease.went_back());
-            let new = Standing { term, leader, skew, went_back, trouble };
+            let (fleet, is_stranger) = (read.fleet.clone(), self.is_stranger(read));
+            let new = Standing { term, leader, skew, went_back, fleet, is_stranger, trouble };
             let changed = *standing != new;
             *standing = new;
             changed
@@ -163,7 +188,7 @@ impl Keeper {
 
 impl Read {
     fn parse(values: Vec<Option<Vec<u8>>>) -> Result<Read, Trouble> {
-        let [beat, fence] = <[Option<Vec<u8>>; 2]>::try_from(values).expect("two rows were asked for");
+        let [beat, fence, meta] = <[_; 3]>::try_from(values).expect("three rows were asked for");
         let foreign = |key: Key<'_>, why: Malformed| {
             Trouble::Other(format!(
                 "the row {key} of the store is not this program's ({why}); if no collector of a newer version runs, and no \
@@ -174,7 +199,8 @@ impl Read {
             beat: beat.as_deref().map(Beat::read).transpose().map_err(|why| foreign(Key::Lease, why))?,
             fence: fence.as_deref().map(Fence::read).transpose().map_err(|why| foreign(Key::Term, why))?,
         };
-        Ok(Read { rows, beat, fence })
+        let fleet = meta.and_then(|meta: Vec<u8>| Some(Meta::read(&meta).ok()?.id().into()));
+        Ok(Read { rows, beat, fence, fleet })
     }
 
     /// What stands in the store where these rows are expected.

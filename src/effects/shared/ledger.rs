@@ -183,7 +183,8 @@ impl Ledger {
         let Some(row) = found else {
             let mut random = [0; 16];
             aws_lc_rs::rand::fill(&mut random).expect("the system has randomness");
-            let meta = Meta::new(random);
+            // A store that was emptied: its hosts know the fleet again.
+            let meta = known.and_then(Meta::of).unwrap_or_else(|| Meta::new(random));
             let written = self.write(vec![(key, Some(meta.to_row()))]).await;
             written.map_err(|why| Identified::Not(TakeOver::Unwritten(why).to_string()))?;
             return Ok(meta.id().to_owned());

@@ -2,6 +2,7 @@
 
 mod access;
 mod clock;
+mod replaced;
 
 use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};
 use certcollectd_core::config::fleet::StoreKind;

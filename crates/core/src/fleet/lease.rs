@@ -444,6 +444,11 @@ impl Lease {
         }
     }
 
+    /// What this process has seen was another fleet's lease.
+    pub fn begin_anew(&mut self) {
+        *self = Lease { stands_from: self.stands_from, ..Lease::new(self.me.clone(), self.limits, 0) };
+    }
+
     fn stop(&mut self, found: u64) {
         self.went_back = Some(WentBack { seen: self.highest, found });
         self.standing = Standing::Standby(None);

@@ -231,6 +231,13 @@ impl Meta {
         Meta { format: FORMAT, id: crate::cert::hex(&random).into(), moved_to: None }
     }
 
+    /// The fleet of this id, if it is one.
+    pub fn of(id: &str) -> Option<Meta> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = id.len() == 32 && id.bytes().all(is_hex);
+        is_id.then(|| Meta { format: FORMAT, id: id.into(), moved_to: None })
+    }
+
     /// The same fleet at its end.
     pub fn moved(self, host: &str) -> Meta {
         Meta { moved_to: Some(host.into()), ..self }
@@ -251,8 +258,7 @@ impl Meta {
             return Err(Refusal::Format(format));
         }
         let meta: Meta = form::read(bytes, Meta::MOST_OCTETS)?;
-        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if meta.id.len() != 32 || !meta.id.bytes().all(is_hex) {
+        if Meta::of(&meta.id).is_none() {
             let what = format!("{} is no id of a fleet", Untrusted::new(&meta.id));
             return Err(Malformed::Form(Untrusted::new(&what)).into());
         }
