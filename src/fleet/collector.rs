@@ -440,7 +440,8 @@ impl Collector {
             words,
         };
         let waves = self.settings.waves.clone();
-        let rollouts = Rollouts::new(self.shared.clone(), ledger.clone(), waves, configs, view);
+        let rollouts =
+            Rollouts::new(self.shared.clone(), ledger.clone(), publisher.clone(), waves, configs, view);
         let mut tasks = JoinSet::new();
         tasks.spawn_local(operators.attend(asked));
         tasks.spawn_local(rollouts.run(told));

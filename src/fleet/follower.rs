@@ -440,17 +440,28 @@ impl Follower {
         }
         let highest = offered.and_then(|offered| offered.highest);
         if !is_news(highest, generation) {
-            let there = record.and_then(|record| Some((record, record.installed.as_ref()?.fingerprint)));
-            let there = there.map(|(record, leaf)| progress::of(&entry.settings.probes, record, leaf));
-            let why = format!(
-                "order {name}: generation {generation} is published, and generation {} was installed here: an older one is not \
-                 taken. If the store was restored from a copy, the next issued certificate has a higher one",
-                highest.unwrap_or_default()
+            let installed = record.and_then(|record| Some((record, record.installed.as_ref()?)));
+            let known = highest.unwrap_or_default();
+            let refused = format!(
+                "generation {generation} is published, and generation {known} was installed here: an older one is not taken"
             );
             // The leader counts on from what hosts report, whatever the store has lost.
-            if let (Some(highest), Some((state, reason))) = (highest, there) {
+            let report = installed.map(|(record, installed)| {
+                if publication.leaf.not_after() >= installed.not_after {
+                    // Nothing but its number is old.
+                    (State::Quarantined, refused.clone())
+                } else {
+                    progress::of(&entry.settings.probes, record, installed.fingerprint)
+                }
+            });
+            let comes = match &report {
+                Some((State::Quarantined, _)) => "the leader publishes it again under a higher number",
+                Some(_) | None => "the next issued certificate has a higher one",
+            };
+            if let (Some(highest), Some((state, reason))) = (highest, report) {
                 self.report(name, highest, state, reason).await;
             }
+            let why = format!("order {name}: {refused}. If the store was restored from a copy, {comes}");
             return self.complain(name, Some(why)).await;
         }
         self.complain(name, None).await;

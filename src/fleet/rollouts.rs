@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::feed::{Fed, Feed, LIST_EVERY, Pace};
 use super::member;
 use crate::effects::shared::ledger::{Ledger, Unwritten};
+use crate::effects::shared::publish::Publisher;
 use crate::effects::shared::{Change, Row, Shared};
 use crate::sources::clock;
 use certcollectd_core::config::fleet::Wave;
@@ -21,7 +22,7 @@ use certcollectd_core::engine::command::CommandReply;
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::HostVitals;
 use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS};
-use certcollectd_core::fleet::published::Publication;
+use certcollectd_core::fleet::published::{Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{self, Go, Host, Rollout, SILENT, Word, advance};
 
@@ -99,6 +100,7 @@ impl View {
 pub struct Rollouts {
     shared: Rc<Shared>,
     ledger: Rc<Ledger>,
+    publisher: Rc<Publisher>,
     waves: Box<[Wave]>,
     /// Never held while something is waited for.
     view: Rc<RefCell<View>>,
@@ -120,12 +122,13 @@ impl Rollouts {
     pub fn new(
         shared: Rc<Shared>,
         ledger: Rc<Ledger>,
+        publisher: Rc<Publisher>,
         waves: Box<[Wave]>,
         configs: watch::Receiver<Arc<Config>>,
         view: Rc<RefCell<View>>,
     ) -> Rollouts {
         let (goes, again, groups, left) = (HashMap::new(), BTreeMap::new(), HashMap::new(), BTreeSet::new());
-        Rollouts { shared, ledger, waves, view, goes, again, configs, groups, left }
+        Rollouts { shared, ledger, publisher, waves, view, goes, again, configs, groups, left }
     }
 
     /// Runs for as long as this host leads.
@@ -315,10 +318,28 @@ impl Rollouts {
         Some((rollout, order.group.clone()))
     }
 
+    /// A number that a host has had, above what is published, which it refuses for nothing else.
+    fn lost_number(&self, name: &str) -> Option<u64> {
+        let view = self.view.borrow();
+        let order = view.orders.get(name)?;
+        let hosts = view.hosts.values().filter(|rows| rows.groups().contains(&order.group));
+        let refused = hosts.filter_map(|rows| rows.reports.get(name)).filter(|report| {
+            report.state == State::Quarantined && is_news(Some(order.generation), report.generation)
+        });
+        refused.map(|report| report.generation).max()
+    }
+
     async fn advance(&mut self, name: &str) -> Result<(), Over> {
         self.again.remove(name);
         let before = self.goes.get(name);
         let Some((rollout, group)) = self.look(name, before) else { return Ok(()) };
+        if let Some(reported) = self.lost_number(name) {
+            // Its change is looked at like any other; if it fails, the same again with the next listing.
+            if let Err(why) = self.publisher.renumber(&group, name, reported).await {
+                tracing::warn!("{why}");
+            }
+            return Ok(());
+        }
         if let Some(at) = rollout.again {
             self.again.insert(name.into(), at);
         }

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::ledger::{Ledger, Unwritten};
 use super::{Shared, Trouble};
 use certcollectd_core::api::Untrusted;
@@ -30,6 +32,8 @@ pub struct Publisher {
     /// The highest generation on record of each order: a store that was restored from a copy shows a lower one.
     highest: RefCell<HashMap<Arc<str>, u64>>,
     groups: RefCell<Groups>,
+    /// Held from a look at a row until it is written.
+    writing: Mutex<()>,
 }
 
 /// The group of each order in a configuration.
@@ -62,7 +66,8 @@ fn number(name: &str) -> Option<u64> {
 
 impl Publisher {
     pub fn new(shared: Rc<Shared>, ledger: Rc<Ledger>) -> Publisher {
-        Publisher { shared, ledger, highest: RefCell::default(), groups: RefCell::default() }
+        let (highest, groups) = (RefCell::default(), RefCell::default());
+        Publisher { shared, ledger, highest, groups, writing: Mutex::default() }
     }
 
     fn key(&self, config: &Arc<Config>, order: &str) -> Option<String> {
@@ -103,6 +108,7 @@ impl Publisher {
         let key = self.key(config, &stage.name);
         let key = key.ok_or_else(|| wrong(&stage.name, "the order belongs to no group of the fleet"))?;
         let bundle = Bundle { leaf: stage.material.leaf.clone(), chain: stage.material.chain.clone() };
+        let _writing = self.writing.lock().await;
         let there = self.find(&key, &stage.name).await.map_err(|why| wrong(&key, &why))?;
         let generation = match there {
             Some(there) if there.bundle == bundle => there.generation(),
@@ -122,7 +128,25 @@ impl Publisher {
         let (key, generation) = known
             .ok_or_else(|| InstallError { stale: true, ..wrong(&activate.name, "it was not published") })?;
         let bundle = Bundle { leaf: activate.material.leaf.clone(), chain: activate.material.chain.clone() };
+        let _writing = self.writing.lock().await;
         self.publish(&key, &activate.name, generation, &bundle).await
+    }
+
+    /// Publishes what is there under a higher number, unless it has one above `lost`: a host has had that one, and the store has
+    /// forgotten it.
+    pub async fn renumber(&self, group: &str, order: &str, lost: u64) -> Result<(), InstallError> {
+        let key = Key::Publication { group, order }.to_string();
+        let _writing = self.writing.lock().await;
+        let Some(Found { publication, bundle }) =
+            self.find(&key, order).await.map_err(|why| wrong(&key, &why))?
+        else {
+            return Ok(());
+        };
+        if publication.generation >= lost {
+            return Ok(());
+        }
+        let generation = self.next(order, Some(publication.generation)).await;
+        self.publish(&key, order, generation.map_err(|why| wrong(&key, &why))?, &bundle).await
     }
 
     async fn publish(
