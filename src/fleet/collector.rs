@@ -303,6 +303,8 @@ impl Collector {
                 if let Err(error) = store.set_mark(mark, value) {
                     return CommandReply::new(false, error.to_string());
                 }
+                // Terms begin below those in which this host has led.
+                self.last_term = 0;
             }
             return accept_restore(&self.standing, &self.requests).await;
         }

@@ -1,4 +1,4 @@
-//! Another store in the place of the one that was known: one with another fleet, one new member.
+//! Another store in the place of the one that was known: an empty one, one with another fleet, one new member.
 
 use certcollectd::effects::shared::{Commit, Committed, Row};
 use certcollectd_core::config::fleet::StoreKind;
@@ -47,6 +47,44 @@ fn until_known(fleet: &mut Fleet, leader: &str) {
     fleet.until("all know who leads", |fleet| {
         COLLECTORS.iter().all(|name| fleet.status(name)["fleet"]["leader"] == leader)
     });
+}
+
+#[test]
+fn an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it() {
+    let Some(mut fleet) = settled(1) else { return };
+    let (first, _) = fleet.next_leader(0);
+    let second = COLLECTORS.into_iter().find(|name| *name != first).unwrap();
+    // The one that has led knows what was lost; the other one does not.
+    for (accepts, other) in [(&*first, second), (second, &first)] {
+        fleet.issue(0);
+        fleet.until("the next is installed", |fleet| is_settled(fleet));
+        let lost = fleet.publication(ORDER).unwrap().generation;
+        fleet.replace();
+        // Also one that starts on it.
+        fleet.kill(other);
+        fleet.begin(other);
+        assert_said(&mut fleet, "is another one");
+        assert_eq!(fleet.leader(), None);
+        fleet.issue(0);
+        // One word on one collector: the fleet is what it was, and its hosts go on by themselves.
+        accept(&fleet, accepts);
+        assert_eq!(fleet.next_leader(0).0, accepts);
+        fleet.until("what was issued meanwhile is installed", |fleet| is_settled(fleet));
+        let generation = fleet.publication(ORDER).unwrap().generation;
+        assert!(generation > lost, "{generation} after {lost}");
+        accept(&fleet, other);
+        until_known(&mut fleet, accepts);
+    }
+    let (_, term) = fleet.next_leader(0);
+    fleet.kill(second);
+    assert_eq!(fleet.next_leader(term).0, first);
+    fleet.issue(0);
+    fleet.until("the next leader's is installed", |fleet| is_settled(fleet));
+    fleet.assert_calls_kept_apart();
+    figure(
+        "2 empty stores in the place of the one that was lost: nobody led before accept-restore, on the collector that led and on \
+         the other one; what was issued meanwhile installed under a higher number, without a word on the host",
+    );
 }
 
 #[test]
