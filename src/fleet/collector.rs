@@ -34,7 +34,7 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
-use certcollectd_core::fleet::lease::{Candidate, Lease, Limits, MOST_SKEW};
+use certcollectd_core::fleet::lease::{Beat, Candidate, Lease, Limits, MOST_SKEW};
 use certcollectd_core::fleet::rollout::Word;
 use certcollectd_core::fleet::rows;
 
@@ -52,6 +52,7 @@ const REQUESTS: usize = 4;
 pub struct Collector {
     settings: Settings,
     name: Box<str>,
+    process: Box<str>,
     shared: Rc<Shared>,
     standing: watch::Receiver<Standing>,
     requests: mpsc::Sender<Request>,
@@ -62,6 +63,8 @@ pub struct Collector {
     vitals: Vitals,
     /// The id of the fleet that this host has been in.
     fleet: Rc<RefCell<Option<Box<str>>>>,
+    /// The last beat of another process that calls itself as this one does, and whether it is not the first.
+    namesake: Option<(Beat, bool)>,
     /// The last term in which this host led; what is heard of it later is old.
     last_term: u64,
     /// Notifications that are being left for the leader.
@@ -113,8 +116,9 @@ impl Collector {
         let highest = number(store, member::HIGHEST).map_err(|error| error.to_string())?;
         let known = member::known_fleet(store).map_err(|error| error.to_string())?;
         let known = Rc::new(RefCell::new(known));
-        let process = random_name().into();
-        let lease = Lease::new(Candidate { host: name.clone(), process }, limits, highest);
+        let process: Box<str> = random_name().into();
+        let me = Candidate { host: name.clone(), process: process.clone() };
+        let lease = Lease::new(me, limits, highest);
         let shared = Rc::new(member::connect(fleet, &name, settings.lease / 8));
         let (standing, seen) = watch::channel(Standing::default());
         let (requests, asked) = mpsc::channel(REQUESTS);
@@ -133,6 +137,7 @@ impl Collector {
         Ok(Collector {
             settings: settings.clone(),
             name,
+            process,
             shared,
             standing: seen,
             requests,
@@ -142,6 +147,7 @@ impl Collector {
             sender,
             vitals,
             fleet: known,
+            namesake: None,
             last_term: 0,
             hinting: Rc::default(),
             watchdog: telemetry::watchdog(),
@@ -238,7 +244,8 @@ impl Collector {
             tracing::error!("the state cannot be saved: {error}");
         }
         let vitals = self.vitals();
-        for (beginning, text) in findings(&vitals, standing) {
+        let namesake = self.namesake(standing);
+        for (beginning, text) in findings(&vitals, standing).into_iter().chain([namesake]) {
             let before = self.vitals.findings.len();
             self.vitals.findings.retain(|known| !known.starts_with(beginning));
             if let Some(text) = text {
@@ -248,6 +255,25 @@ impl Collector {
                 self.vitals.set_finding(text, true);
             }
         }
+    }
+
+    /// Whether another process goes on leading under this host's name: one of before its start does not.
+    fn namesake(&mut self, standing: &Standing) -> (&'static str, Option<String>) {
+        let beat = standing.leader.as_ref().map(|(beat, _)| beat);
+        let other = beat.filter(|beat| beat.host == self.name && beat.process != self.process);
+        let before = self.namesake.take();
+        self.namesake = other.map(|other| {
+            let goes_on = before.is_some_and(|(before, went_on)| {
+                before.process == other.process && (went_on || other.beat > before.beat)
+            });
+            (other.clone(), goes_on)
+        });
+        let goes_on = self.namesake.as_ref().is_some_and(|(_, goes_on)| *goes_on);
+        let text = format!(
+            "another collector is called {} as well, and leads: give one of the two another `name` in [fleet]",
+            self.name
+        );
+        ("another collector is called", goes_on.then_some(text))
     }
 
     /// This host is in that fleet from now on.

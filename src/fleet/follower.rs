@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::feed::{Fed, Feed, LIST_EVERY, Pace};
 use super::member;
 use crate::daemon::{self, Daemon, Onlooker};
+use crate::effects::files::random_name;
 use crate::effects::install::keys::candidate;
 use crate::effects::shared::{Change, Commit, Committed, Row, Shared, Trouble};
 use crate::sources::{Inbox, Message, clock};
@@ -50,6 +51,8 @@ const SEEN_EVERY: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_secs(10);
 /// A fleet has a few authorities; a store that lies may name any number.
 const MOST_LINKS: usize = 256;
+/// After so many on end that are not its own, another host has its name.
+const STRANGERS: u32 = 2;
 /// Requests of operators at once.
 const DESK: usize = 16;
 
@@ -114,6 +117,9 @@ pub fn follow(
         known,
         rows: BTreeMap::new(),
         signed: None,
+        process: random_name().into(),
+        sign_there: None,
+        strangers: 0,
         links: HashMap::new(),
         given: HashMap::new(),
         reported: HashMap::new(),
@@ -151,6 +157,12 @@ struct Follower {
     rows: BTreeMap<String, Vec<u8>>,
     /// When this host last said that it is there.
     signed: Option<Time>,
+    /// Random: what it says is this process's.
+    process: Box<str>,
+    /// What stood there last, as far as is known.
+    sign_there: Option<Vec<u8>>,
+    /// How many times on end that was new, and not its own.
+    strangers: u32,
     /// Certificates of chains, not more than [`MOST_LINKS`].
     links: HashMap<Fingerprint, Vec<u8>>,
     /// What the engine was given and does not show yet.
@@ -311,12 +323,45 @@ impl Follower {
             self.take_back(&order).await;
         }
         let seen = Key::Seen { host: &self.name }.to_string();
-        let is_signed = own.iter().any(|row| row.key == seen)
-            && self.signed.is_some_and(|at| clock::now().time.since(at) < SEEN_EVERY);
-        if !is_signed && self.sign().await {
-            self.signed = Some(clock::now().time);
+        let sign = own.iter().find(|row| row.key == seen).map(|row| row.value.clone());
+        let is_own = sign
+            .as_ref()
+            .and_then(|sign| Seen::read(sign).ok())
+            .is_some_and(|seen| seen.process == self.process);
+        let before = std::mem::replace(&mut self.sign_there, sign);
+        self.tell_namesake(!is_own && before.is_some() && before != self.sign_there).await;
+        let is_recent = self.signed.is_some_and(|at| clock::now().time.since(at) < SEEN_EVERY);
+        if !(is_own && is_recent) {
+            self.sign().await;
         }
         Ok(())
+    }
+
+    /// A new sign that is not its own may be one of before the store was restored; the one after that is not.
+    async fn tell_namesake(&mut self, is_strange: bool) {
+        let text = || {
+            format!(
+                "another host of the fleet is called {} as well, and each takes the other's reports for its own: give one of \
+                 them another `name` in [fleet]",
+                self.name
+            )
+        };
+        match is_strange {
+            true if self.strangers == STRANGERS => {}
+            true => {
+                self.strangers += 1;
+                if self.strangers == STRANGERS {
+                    let text = text();
+                    tracing::warn!("{text}");
+                    let _ = self.inbox.send(Message::Finding { text, holds: true }).await;
+                }
+            }
+            false if self.strangers == STRANGERS => {
+                self.strangers = 0;
+                let _ = self.inbox.send(Message::Finding { text: text(), holds: false }).await;
+            }
+            false => self.strangers = 0,
+        }
     }
 
     /// A host that has lost its state would count as done, and get no turn.
@@ -587,12 +632,16 @@ impl Follower {
         }
     }
 
-    /// Says that this host is there; whether the store has it.
-    async fn sign(&self) -> bool {
+    /// Says that this host is there.
+    async fn sign(&mut self) {
         let groups = self.groups.iter().map(|group| (**group).into()).collect();
         let version = Untrusted::new(env!("CARGO_PKG_VERSION"));
-        let row = Seen { at: Moment(clock::now().unix()), groups, version };
-        self.put(Key::Seen { host: &self.name }.to_string(), row.to_row()).await
+        let (at, process) = (Moment(clock::now().unix()), self.process.clone());
+        let row = Seen { at, groups, version, process }.to_row();
+        if self.put(Key::Seen { host: &self.name }.to_string(), row.clone()).await {
+            self.signed = Some(clock::now().time);
+            self.sign_there = Some(row);
+        }
     }
 
     async fn put(&self, key: String, value: Vec<u8>) -> bool {

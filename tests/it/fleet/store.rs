@@ -2,6 +2,7 @@
 
 mod access;
 mod clock;
+mod namesake;
 mod replaced;
 
 use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};

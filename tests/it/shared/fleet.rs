@@ -71,7 +71,7 @@ fn published(order: &str, generation: u64) -> (Row, String) {
 
 fn seen(host: &str, ago: i64) -> Row {
     let (at, groups) = (Moment(clock::now().unix() - ago), vec!["web".into()]);
-    let value = Seen { at, groups, version: Untrusted::new("0.1.0") }.to_row();
+    let value = Seen { at, groups, version: Untrusted::new("0.1.0"), process: "p".into() }.to_row();
     Row { key: Key::Seen { host }.to_string(), value }
 }
 
@@ -326,8 +326,8 @@ fn the_lines_that_grant_rights_run_and_grant_no_more() {
     ];
     let collector = Shared::connect(cluster.as_user("col-1", "col"));
     assert!(all.iter().all(|key| may(&collector, key)) && sees(&collector, ""));
-    let [one, ten] =
-        [("web-1", "one"), ("web-10", "ten")].map(|(user, password)| Shared::connect(cluster.as_user(user, password)));
+    let [one, ten] = [("web-1", "one"), ("web-10", "ten")]
+        .map(|(user, password)| Shared::connect(cluster.as_user(user, password)));
     for (follower, own, other) in [
         (&one, "hosts/web-1/orders/www", "hosts/web-10/seen"),
         (&ten, "hosts/web-10/seen", "hosts/web-1/seen"),

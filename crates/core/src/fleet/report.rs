@@ -60,6 +60,9 @@ pub struct Seen {
     pub groups: Vec<Box<str>>,
     /// Of its program.
     pub version: Untrusted,
+    /// Random, another one after each start: by it a host knows its own sign from that of another one of its name.
+    #[serde(default)]
+    pub process: Box<str>,
 }
 
 impl Report {
