@@ -40,11 +40,11 @@ suite lease "whatever is lost, late, killed or stands still: no two collectors c
     tests lease::
 suite fleet-kill "kill -9 of the collector that leads: no two calls at once, none early, no certificate lost, another one leads" \
     tests fleet::kill::
-suite fleet-stop "a leader that stands still past its lease, or in a call before its bytes have left, calls nobody afterwards" \
+suite fleet-stop "a leader that stands still past its lease, or in a call before its bytes have left, calls nobody afterwards; one with a lock of the store would" \
     tests fleet::stop::
-suite fleet-cut "cut off from the store or the vendor, or with a store that answers nobody: no call after the lease" \
+suite fleet-cut "cut off from the store or the vendor, also under a call, or with a store without an answer or a quorum: no call after the lease" \
     tests fleet::cut::
-suite fleet-store "a store with a frozen member, without room, or put back from a copy: no call beside the lease, no generation refused" \
+suite fleet-store "a store frozen, full, put back, emptied, of another fleet, or that refuses the log-in: no call beside the lease, said, nothing lost" \
     tests fleet::store::
 suite fleet-failover "a primary of PostgreSQL that dies, and its synchronous standby in its place: nothing that was confirmed is lost" \
     tests fleet::failover::
