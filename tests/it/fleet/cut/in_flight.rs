@@ -4,7 +4,7 @@ use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_sandbox::{Fault, FaultSpec};
 
 use super::super::Fleet;
-use super::{Ways, collectors};
+use super::{Way, Ways, collectors};
 use crate::proof::{figure, number};
 
 /// What is cut while the vendor answers.
@@ -20,7 +20,7 @@ enum Cut {
 impl Cut {
     const ALL: [Cut; 3] = [Cut::Store, Cut::Vendor, Cut::Both];
 
-    fn each(self, ways: &Ways, mut cut: impl FnMut(&super::Way)) {
+    fn each(self, ways: &Ways, mut cut: impl FnMut(&Way)) {
         match self {
             Cut::Store => cut(&ways.store),
             Cut::Vendor => cut(&ways.vendor),
@@ -55,19 +55,19 @@ fn a_call_that_is_cut_off_is_made_once_and_its_certificate_published() {
         fleet.issue(0);
         fleet.until("a call is in flight", |fleet| fleet.calls_in_flight() > 0);
         let before = fleet.times_deposed(&leader);
-        cut.each(&ways[&*leader], |way| way.cut());
+        cut.each(&ways[&*leader], Way::cut);
         if cut.ends_the_term() {
             assert_ne!(fleet.next_leader(term).0, leader, "{cut:?}");
             fleet.until("what the answer brought is published", |fleet| fleet.is_published(0));
             fleet.until("it leads no more", |fleet| fleet.times_deposed(&leader) > before);
-            cut.each(&ways[&*leader], |way| way.mend());
+            cut.each(&ways[&*leader], Way::mend);
         } else {
             let name = leader.clone();
             fleet.until("the answer is missed", |fleet| {
                 let order = &fleet.status(&name)["orders"][0];
                 order.to_string().contains("no complete answer")
             });
-            cut.each(&ways[&*leader], |way| way.mend());
+            cut.each(&ways[&*leader], Way::mend);
             fleet.until("what the answer brought is published", |fleet| fleet.is_published(0));
             assert_eq!(fleet.leader(), Some((leader, term)), "who leads has nothing to do with the vendor");
         }
