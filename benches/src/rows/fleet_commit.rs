@@ -68,7 +68,7 @@ fn gap(bench: &Bench, mock: &Mock) -> (f64, u64) {
     })
 }
 
-/// How many commits the leader has made in its term.
+/// How many commits the leaders have made.
 pub(super) fn counted(store: &Store) -> io::Result<u64> {
     let rows = store.list(&Key::Commit.to_string())?;
     let count = rows.first().and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());

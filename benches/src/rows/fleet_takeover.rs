@@ -63,15 +63,16 @@ fn measure(bench: &Bench) -> io::Result<Vec<Figure>> {
 
     mock.set(Manner::default());
     mock.reset();
+    let before = counted(&store)?;
     let site = bench.site(Place::Disk, &mock, &plan("collect-2", orders))?;
     let (mut second, lines) = Daemon::start_heard(&bench.program, &site)?;
     let leads = leads(&lines)?;
-    let before = second.cpu()?;
+    let idle = second.cpu()?;
     second.until_polled(&mock, 1)?;
-    let cpu = (second.cpu()? - before).as_secs_f64();
+    let cpu = (second.cpu()? - idle).as_secs_f64();
     let call = mock.counts(|counts| counts.first_poll).unwrap_or_default();
     // One for each poll, and what the takeover took.
-    let commits = counted(&store)?.saturating_sub(mock.totals().polls);
+    let commits = (counted(&store)? - before).saturating_sub(mock.totals().polls);
     let memory = process::resident(second.pid())? as f64 / 1024.0;
 
     let mut sizes = vec![full];
