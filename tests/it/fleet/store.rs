@@ -32,7 +32,10 @@ fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
     fleet.read(&format!("{host}/log")).contains(what)
 }
 
-on_each_store!(a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it);
+on_each_store!(
+    a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it,
+    what_the_store_has_lost_of_a_term_is_written_anew
+);
 
 /// From a copy, or by a standby that takes over and was behind.
 fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it(store: StoreKind) {
@@ -76,6 +79,31 @@ fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it(store: S
     figure(&format!(
         "{store}: put back from a copy, 2 generations lost: nobody led before accept-restore; generation {generation} after {lost}, \
          installed"
+    ));
+}
+
+/// A standby that takes over and was behind by a moment: the leader finds its term and its beat, and not what it wrote last.
+fn what_the_store_has_lost_of_a_term_is_written_anew(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
+    fleet.collector("a", "");
+    fleet.follower(HOST);
+    let (_, term) = fleet.next_leader(0);
+    fleet.until("the first is installed", |fleet| is_settled(fleet));
+    let prefixes = ["rows/", "pub/", "go/"];
+    let puts = prefixes.iter().flat_map(|prefix| fleet.block_on(fleet.store.list(prefix)).unwrap().rows);
+    let before = Commit { puts: puts.collect(), ..Commit::default() };
+    fleet.issue(0);
+    fleet.until("the next is installed", |fleet| is_settled(fleet));
+    let lost = fleet.publication(ORDER).unwrap().generation;
+    assert_eq!(fleet.block_on(fleet.store.commit(&before)), Committed::Done);
+    fleet.until("it is published again", |fleet| fleet.is_published(0));
+    fleet.until("the host has it", |fleet| is_settled(fleet));
+    fleet.assert_calls_kept_apart();
+    let generation = fleet.publication(ORDER).unwrap().generation;
+    assert!(generation >= lost, "{generation} after {lost}");
+    assert_eq!(fleet.leader(), Some(("a".into(), term)), "its term goes on");
+    figure(&format!(
+        "{store}: the last rows of a term lost under its leader: published again, in the same term"
     ));
 }
 
