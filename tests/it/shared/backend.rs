@@ -196,15 +196,15 @@ impl Servers {
         &mut self.all[1 - self.primary]
     }
 
-    /// The primary dies, unless it is dead, and its standby takes over.
+    /// The standby takes over; nothing happens to the other one.
     pub fn fail_over(&mut self) {
-        self.primary().kill();
         self.standby().promote();
         self.primary = 1 - self.primary;
     }
 
-    /// The one that died becomes the standby, without which nothing is confirmed any more.
+    /// The other one becomes the standby, without which nothing is confirmed any more.
     pub fn make_safe(&mut self) {
+        self.standby().kill();
         let (first, second) = self.all.split_at_mut(1);
         let (first, second) = (&mut first[0], &mut second[0]);
         let (primary, standby) = if self.primary == 0 { (first, second) } else { (second, first) };
