@@ -106,12 +106,16 @@ fn what_no_standby_has_is_not_done() {
         let (outcome, ()) = join(shared.commit(&swap("a", Some("2"), "3")), cancel).await;
         let Committed::Unknown(trouble) = outcome else { panic!("{outcome:?}") };
         assert!(trouble.to_string().contains("canceling wait for synchronous replication"), "{trouble}");
+        let says_so =
+            |trouble: &Trouble| is_away(trouble) && trouble.to_string().contains("synchronous standbys");
         // Nobody cuts the wait short.
         let outcome = shared.commit(&put("b", "1")).await;
-        assert!(matches!(&outcome, Committed::Unknown(trouble) if is_away(trouble)), "{outcome:?}");
+        assert!(matches!(&outcome, Committed::Unknown(trouble) if says_so(trouble)), "{outcome:?}");
         // That one still holds its row.
         let outcome = shared.commit(&swap("b", None, "2")).await;
-        assert!(matches!(&outcome, Committed::Refused(trouble) if is_away(trouble)), "{outcome:?}");
+        assert!(matches!(&outcome, Committed::Refused(trouble) if says_so(trouble)), "{outcome:?}");
+        let problems = shared.check().await.remove(0).problems;
+        assert!(problems.len() == 1 && problems[0].contains("no standby is connected"), "{problems:?}");
         assert_eq!(text(&shared.get(&["b"]).await.unwrap()[0]), None, "what may come is not shown");
     });
     standby.start_again();

@@ -97,6 +97,12 @@ impl Postgres {
                  synchronous_standby_names there"
             ));
         }
+        if !about.has_standby && !about.waits_for_nobody {
+            problems.push(format!(
+                "{who} waits for synchronous standbys, and no standby is connected: nothing is confirmed; start one, or take \
+                 it out of synchronous_standby_names there"
+            ));
+        }
         let sql = sql::get(&self.settings.prefix, &["meta"], self.settings.timeout);
         if let Err(failure) = self.read_at(at, &sql).await {
             problems.push(self.trouble(at, &failure).to_string());

@@ -35,6 +35,10 @@ pub(super) use self::watch::Watch;
 const KEPT: usize = 2;
 /// Attempts at a commit that the server gave up in favour of another one.
 const TRIES: usize = 5;
+/// The code of a row that another transaction holds for too long.
+const HELD: &str = "55P03";
+/// What keeps a server from ending a commit, most often.
+const LOOK_AT_STANDBYS: &str = "look whether its synchronous standbys are there";
 /// The first version in which keys that begin alike are found by the index.
 const FIRST: u32 = 150_000;
 
@@ -196,7 +200,7 @@ impl Postgres {
             Ok(_) => {
                 let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
                 return Ok(Committed::Unknown(Trouble::Other(format!(
-                    "{} warned while it committed: {}; look whether its synchronous standbys are there",
+                    "{} warned while it committed: {}; {LOOK_AT_STANDBYS}",
                     self.name(at),
                     said.join("; ")
                 ))));
@@ -205,8 +209,12 @@ impl Postgres {
         };
         match failure {
             Failure::Said(_) => Err(failure),
+            Failure::TimedOut(why) => {
+                self.endpoints.leave(at);
+                let text = format!("{}: {why} to a commit; {LOOK_AT_STANDBYS}", self.name(at));
+                Ok(Committed::Unknown(Trouble::Away(text)))
+            }
             Failure::Unsent(_)
-            | Failure::TimedOut(_)
             | Failure::Broken(_)
             | Failure::Standby
             | Failure::Foreign
@@ -354,6 +362,9 @@ impl Postgres {
         if said.is_missing() {
             return Trouble::Other(format!("{who}: {text}; a collector that can reach it makes the table"));
         }
+        if code == HELD {
+            return Trouble::Away(format!("{who} has not ended another commit; {LOOK_AT_STANDBYS}"));
+        }
         if said.is_of_the_server() {
             return Trouble::Away(format!("{who}: {text}"));
         }
@@ -394,7 +405,7 @@ impl Complaint {
         let code = self.code.as_str();
         code != "53100"
             && (code == "25006"
-                || code == "55P03"
+                || code == HELD
                 || ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class)))
     }
 }

@@ -88,11 +88,13 @@ pub(super) fn since(prefix: &str, begin: &str, snapshot: &str, timeout: Duration
 /// keys, so that two commits do not wait for each other.
 pub(super) fn hold(prefix: &str, expected: &[Compare], timeout: Duration) -> String {
     let limit = timeout.as_millis();
+    // Before the client gives up: why there is no answer is worth knowing.
+    let locks = limit * 3 / 4;
     // A warning in the second half is the only sign of a commit that no standby has.
     let mut sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED;\n\
          SET LOCAL statement_timeout = {limit};\n\
-         SET LOCAL lock_timeout = {limit};\n\
+         SET LOCAL lock_timeout = {locks};\n\
          SET LOCAL idle_in_transaction_session_timeout = {limit};\n\
          SET LOCAL client_min_messages = warning;\n\
          SELECT {READ_ONLY}, CASE WHEN current_setting('synchronous_commit') \
