@@ -4,8 +4,9 @@
 //! restarts; the clock is set by hours or years; the operator does what operators do. After each step the
 //! promises are looked at, and after a quiet time at the end everything must have come to its right end.
 //!
-//! `SIMULATION_SEEDS` and `SIMULATION_DAYS` lengthen it, `SIMULATION_SEED` runs one seed. A failure prints
-//! its seed and its last thirty events.
+//! `SIMULATION_SEEDS` and `SIMULATION_DAYS` lengthen it, and `SIMULATION_FIRST` begins with that seed, so that a
+//! long run can be made in parts. `SIMULATION_SEED` runs one seed. A failure prints its seed and its last thirty
+//! events.
 
 /// What goes wrong, and what operators do.
 mod chaos;
@@ -569,11 +570,13 @@ fn the_promises_hold_in_every_world() {
         Sim::new(seed.parse().unwrap()).run(days);
         return;
     }
-    let seeds = number("SIMULATION_SEEDS", 200);
+    let (seeds, begin) = (number("SIMULATION_SEEDS", 200), number("SIMULATION_FIRST", 0));
     let mut all = Totals::default();
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     std::thread::scope(|scope| {
-        let run = |first: u64| (first..seeds).step_by(threads as usize).map(|seed| Sim::new(seed).run(days));
+        let run = |first: u64| {
+            (begin + first..begin + seeds).step_by(threads as usize).map(|seed| Sim::new(seed).run(days))
+        };
         let share = |first: u64| scope.spawn(move || run(first).collect::<Vec<_>>());
         let shares: Vec<_> = (0..threads).map(share).collect();
         for one in shares.into_iter().flat_map(|share| share.join().expect("what it said is above")) {
