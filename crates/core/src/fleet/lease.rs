@@ -5,6 +5,9 @@
 //! from the moment before its beat was sent, the others from the moment after they received the row. So the leader's time is
 //! over first, whatever is lost or delayed, as long as no two clocks run apart by more than a thousandth.
 //!
+//! What counts is what was seen without a break. Between two looks far apart another one may have led, and the store may
+//! have been put back to the rows of the first.
+//!
 //! The term and the process that took it are a second row, the fence: whatever the leader writes is written on the condition
 //! that the fence is still its own.
 
@@ -35,6 +38,11 @@ impl Limits {
     /// How often the others look at the row, and the leader after a beat whose fate it does not know.
     fn look(&self) -> Duration {
         self.beat / 4
+    }
+
+    /// The longest time between two looks without a break.
+    fn unbroken(&self) -> Duration {
+        self.beat * 2
     }
 
     /// How long the same row must have been there for another process to take over.
@@ -185,8 +193,10 @@ enum Standing {
 #[derive(Debug)]
 struct Seen {
     rows: Rows,
-    /// When they were first received as they are.
+    /// When they were first received as they are, since the last break.
     since: Time,
+    /// The rows before them were there at the look before: they are not from a copy.
+    came: bool,
     looked: Time,
     /// Nothing was written since that look.
     is_fresh: bool,
@@ -320,7 +330,7 @@ impl Lease {
 
     /// From when on these rows may be replaced.
     fn may_take_over(&self, seen: &Seen) -> Time {
-        let released = seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
+        let released = seen.came && seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
         let over =
             if released { seen.since } else { seen.since + self.limits.patience(seen.rows.beat.as_ref()) };
         over.max(self.stands_from)
@@ -350,10 +360,15 @@ impl Lease {
                 _ => self.standing = Standing::Standby(None),
             },
             Standing::Standby(Some(seen)) if seen.rows == rows => {
+                if now.time.since(seen.looked) >= self.limits.unbroken() {
+                    (seen.since, seen.came) = (now.time, false);
+                }
                 (seen.looked, seen.is_fresh) = (now.time, true);
             }
             Standing::Standby(before) => {
+                let mut came = false;
                 if let Some(before) = before {
+                    came = now.time.since(before.looked) < self.limits.unbroken();
                     if is_earlier(&before.rows, &rows) {
                         return self.stop(found);
                     }
@@ -363,7 +378,7 @@ impl Lease {
                         self.leader_clock = [Some((at(now.time), at(before.looked))), self.leader_clock[0]];
                     }
                 }
-                *before = Some(Seen { rows, since: now.time, looked: now.time, is_fresh: true });
+                *before = Some(Seen { rows, since: now.time, came, looked: now.time, is_fresh: true });
             }
         }
     }
