@@ -43,14 +43,18 @@ fn leader() -> (Lease, Rows) {
 
 #[test]
 fn who_ended_in_order_is_followed_at_once() {
-    let (mut first, _) = leader();
+    let (mut first, rows) = leader();
     let release = first.release(at(190)).unwrap();
     first.wrote(&release, Written::Done, at(190).time, at(190).time);
     assert_eq!(first.term(at(190).time), None);
-    let (now, write) = until_written(&mut lease(1), &stored(&release), 200);
+    let mut second = lease(1);
+    second.looked(rows, at(190));
+    let (now, write) = until_written(&mut second, &stored(&release), 200);
     assert_eq!((now, write.fence.term), (200, 2));
+    // Who has not seen it lead waits: the row may be from a copy, and another one lead.
+    assert_eq!(until_written(&mut lease(2), &stored(&release), 200).0, 381);
     // It does not take back at once what it gave away.
-    assert_eq!(until_written(&mut first, &stored(&release), 190).0, 190 + LEASE / SECOND);
+    assert_eq!(until_written(&mut first, &stored(&release), 190).0, 190 + LEASE / SECOND + 1);
 }
 
 #[test]
@@ -159,4 +163,15 @@ fn the_leaders_lease_counts_where_it_is_longer() {
     };
     assert!(!writes(200, 600));
     assert!(writes(600, 610));
+}
+
+/// Meanwhile another one may have led, and the store may have been put back to the rows of the first.
+#[test]
+fn rows_that_were_not_looked_at_for_long_count_as_new() {
+    let (_, rows) = leader();
+    let mut candidate = lease(1);
+    candidate.looked(rows.clone(), at(200));
+    candidate.looked(rows.clone(), at(239));
+    candidate.looked(rows.clone(), at(279));
+    assert_eq!(until_written(&mut candidate, &rows, 280).0, 279 + 181);
 }

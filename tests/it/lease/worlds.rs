@@ -1,5 +1,6 @@
 //! The lease in worlds made from a seed: three candidates, a store that loses, and delays, clocks of different
-//! rates, processes that are killed or stand still between any two steps.
+//! rates that are set anew, processes that are killed, end in order, or stand still between any two steps. In every
+//! fourth world the store is put back from a copy, and a person accepts it.
 //!
 //! `LEASE_SEEDS` lengthens it, `LEASE_SEED` runs one seed. A failure prints its seed and its last events.
 
@@ -29,6 +30,8 @@ const FLOOR: i64 = 300 * SECOND;
 const ORDERS: usize = 4;
 /// Length of a world.
 const END: i64 = 3 * 3600 * SECOND;
+/// What a clock shows that is right, at the beginning; UNIX milliseconds.
+const WALL: i64 = 1_800_000_000_000;
 /// The time limit of a request to the store.
 const REQUEST: i64 = 5 * SECOND;
 
@@ -56,6 +59,24 @@ enum What {
     /// A call has ended for its process.
     CallEnds,
     Starts,
+    /// A copy of the store is made.
+    Copied,
+    /// It is put back.
+    PutBack,
+    /// A person has looked, and accepts the store as it is.
+    Accepts,
+}
+
+impl What {
+    /// What has left a process goes on without it, and the store has a life of its own.
+    fn is_of_a_process(self) -> bool {
+        match self {
+            What::Turn | What::Answers(_) | What::Leaves | What::CallEnds | What::Starts | What::Accepts => {
+                true
+            }
+            What::Arrives(_) | What::Copied | What::PutBack => false,
+        }
+    }
 }
 
 /// Time, then a number that keeps the order of what is at the same time; the process and its life.
@@ -95,6 +116,16 @@ struct Process {
     call: Option<Call>,
     /// When the orders are due: what the store held at the takeover, and what this process wrote since.
     due: Option<[i64; ORDERS]>,
+    /// What it has ever known of that.
+    mirror: [i64; ORDERS],
+    /// How often the store had been put back when it took over.
+    age: u32,
+    /// Something of a call may still be on its way to the vendor.
+    quiet_from: Time,
+    /// To lead no more, once no call is under way.
+    steps_down: bool,
+    /// It has seen the store go back, and a person is on the way.
+    asks_person: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +140,9 @@ struct Call {
 #[derive(Debug, Clone, Copy)]
 struct Heard {
     order: usize,
+    process: (usize, u32),
+    /// How often the store had been put back when the term began.
+    age: u32,
     term: u64,
     begins: i64,
     ends: i64,
@@ -119,6 +153,11 @@ struct Sum {
     calls: u64,
     terms: u64,
     ended_by_timer: u64,
+    /// Leaders that ended in order.
+    released: u64,
+    /// Stores that were put back while somebody had seen more, and calls after that.
+    put_back: u64,
+    calls_since: u64,
     overlaps: u64,
     stale: u64,
     early: u64,
@@ -142,6 +181,12 @@ struct World {
     requests: Vec<Request>,
     rows: Rows,
     due: [i64; ORDERS],
+    /// What the store will be put back to.
+    copy: Option<(Rows, [i64; ORDERS])>,
+    /// How often it was put back.
+    age: u32,
+    /// It answers nobody before.
+    away_until: i64,
     heard: Vec<Heard>,
     sum: Sum,
     told: VecDeque<String>,
@@ -171,10 +216,15 @@ impl World {
                 lease: Lease::new(candidate(index, 0), limits(rule), 0),
                 rate: 999_600 + below(&mut dice, 800),
                 offset: below(&mut dice, 1_000_000 * SECOND),
-                wall: 1_800_000_000_000 + below(&mut dice, 4 * SECOND),
+                wall: WALL + below(&mut dice, 4 * SECOND),
                 waits: false,
                 call: None,
                 due: None,
+                mirror: [0; ORDERS],
+                age: 0,
+                quiet_from: Time::MIN,
+                steps_down: false,
+                asks_person: false,
             })
             .collect();
         let mut world = World {
@@ -187,6 +237,9 @@ impl World {
             requests: Vec::new(),
             rows: Rows::default(),
             due: [0; ORDERS],
+            copy: None,
+            age: 0,
+            away_until: 0,
             heard: Vec::new(),
             sum: Sum::default(),
             told: VecDeque::new(),
@@ -194,6 +247,12 @@ impl World {
         };
         for index in 0..3 {
             world.at(0, index, What::Starts);
+        }
+        if seed % 4 == 3 {
+            let copied = below(&mut world.dice, END / 2);
+            let age = below(&mut world.dice, END / 4);
+            world.at(copied, 0, What::Copied);
+            world.at(copied + age, 0, What::PutBack);
         }
         world
     }
@@ -230,8 +289,7 @@ impl World {
                 break;
             }
             self.now = time;
-            // What has left a process goes on without it.
-            let of_the_process = !matches!(what, What::Arrives(_));
+            let of_the_process = what.is_of_a_process();
             if of_the_process && self.processes[index].life != life {
                 continue;
             }
@@ -244,6 +302,7 @@ impl World {
                 continue;
             }
             self.happens(index, what);
+            self.look_back(index);
             let leads = |&other: &usize| {
                 let process = &self.processes[other];
                 process.is_up && process.lease.term(self.clock(other).time).is_some()
@@ -262,7 +321,7 @@ impl World {
         let later = self.now + still;
         let entries: Vec<Entry> = self.queue.drain().collect();
         for std::cmp::Reverse((time, number, owner, life, other)) in entries {
-            let mine = owner == index && !matches!(other, What::Arrives(_) | What::Starts);
+            let mine = owner == index && other.is_of_a_process() && other != What::Starts;
             let time = if mine { time.max(later) } else { time };
             self.queue.push(std::cmp::Reverse((time, number, owner, life, other)));
         }
@@ -286,7 +345,8 @@ impl World {
                 let process = &mut self.processes[index];
                 let me = candidate(index, process.life);
                 process.lease = Lease::new(me, limits(self.rule), self.highest[index]);
-                (process.is_up, process.due) = (true, None);
+                (process.is_up, process.due, process.steps_down) = (true, None, false);
+                process.asks_person = false;
                 self.at(0, index, What::Turn);
             }
             What::Turn => self.turn(index),
@@ -297,6 +357,37 @@ impl World {
                 self.processes[index].call = None;
                 self.call(index);
             }
+            What::Copied => self.copy = Some((self.rows.clone(), self.due)),
+            What::PutBack => {
+                let (rows, due) = self.copy.clone().expect("it was copied before");
+                self.tell(format!(
+                    "the store is put back, from term {} to {}",
+                    self.rows.term(),
+                    rows.term()
+                ));
+                (self.rows, self.due) = (rows, due);
+                self.age += 1;
+                // It is stopped for that, and started again.
+                self.away_until = self.now + 60 * SECOND + below(&mut self.dice, 300 * SECOND);
+            }
+            What::Accepts => {
+                let process = &mut self.processes[index];
+                process.lease.accept_restore();
+                process.asks_person = false;
+                self.tell(format!("a person accepts the store on {index}"));
+                self.at(0, index, What::Turn);
+            }
+        }
+    }
+
+    /// Whether it says that the store went back; then a person comes.
+    fn look_back(&mut self, index: usize) {
+        let process = &mut self.processes[index];
+        if process.is_up && process.lease.went_back().is_some() && !process.asks_person {
+            process.asks_person = true;
+            self.sum.put_back += 1;
+            let comes = 30 * SECOND + below(&mut self.dice, 900 * SECOND);
+            self.at(comes, index, What::Accepts);
         }
     }
 
@@ -304,7 +395,23 @@ impl World {
         if self.processes[index].waits {
             return;
         }
+        if self.dice.one_in(500) {
+            let wrong = if self.dice.one_in(3) { below(&mut self.dice, 3600 * SECOND) } else { 0 };
+            self.tell(format!("the clock of {index} is set, {wrong} ahead"));
+            self.processes[index].wall = WALL + wrong;
+        }
         let now = self.clock(index);
+        let leads = self.processes[index].lease.term(now.time).is_some();
+        let ends = leads && (self.processes[index].steps_down || self.dice.one_in(200));
+        let process = &mut self.processes[index];
+        process.steps_down = ends;
+        if ends && process.call.is_none() && now.time >= process.quiet_from {
+            process.steps_down = false;
+            if let Some(write) = process.lease.release(now) {
+                self.tell(format!("{index} leads no more"));
+                return self.ask(index, Asked::Lease(write));
+            }
+        }
         match self.processes[index].lease.step(now) {
             Step::Wait(time) => {
                 let wait = self.until(index, time);
@@ -337,15 +444,17 @@ impl World {
 
     /// The store is linearizable: one after the other, each whole or not at all.
     fn arrives(&mut self, index: usize, request: usize) {
+        if self.now < self.away_until {
+            return;
+        }
         let asked = self.requests[request].asked.clone();
         let done = match asked {
             Asked::Look => true,
             Asked::Lease(write) => {
                 let as_expected = self.rows == write.expected;
                 if as_expected {
-                    if self.rows.fence.as_ref() != Some(&write.fence) {
-                        self.sum.terms += 1;
-                    }
+                    self.sum.terms += u64::from(self.rows.fence.as_ref() != Some(&write.fence));
+                    self.sum.released += u64::from(write.beat.released);
                     self.rows = Rows { beat: Some(write.beat), fence: Some(write.fence) };
                 }
                 as_expected
@@ -395,8 +504,9 @@ impl World {
                 if let (Written::Done, Some((.., due))) = (outcome, &answer)
                     && process.lease.term(now.time).is_none()
                 {
-                    // What a takeover is built on is read after it.
-                    process.due = Some(*due);
+                    // What a takeover is built on is read after it; what was on record here counts as well.
+                    let due = std::array::from_fn(|order| due[order].max(process.mirror[order]));
+                    (process.due, process.mirror, process.age) = (Some(due), due, self.age);
                 }
                 process.lease.wrote(&write, outcome, sent.time, now.time);
                 process.waits = false;
@@ -405,7 +515,8 @@ impl World {
                 match answer {
                     Some((true, _, due)) => {
                         if let Some(known) = &mut process.due {
-                            known[order] = due[order];
+                            known[order] = known[order].max(due[order]);
+                            process.mirror[order] = known[order];
                         }
                         self.check(index, sent.time);
                     }
@@ -427,7 +538,7 @@ impl World {
         let (Some(term), Some(due)) = (process.lease.term(now.time), process.due) else { return };
         let Some(order) = due.iter().position(|due| real >= *due) else { return };
         let Some(fence) = process.lease.fence().cloned() else { return };
-        if process.call.is_none() && may {
+        if process.call.is_none() && may && !process.steps_down {
             self.processes[index].call = Some(Call { order, term, until: now.time });
             self.ask(index, Asked::Due(fence, order, real + CALL + SETTLE + FLOOR));
         }
@@ -465,13 +576,23 @@ impl World {
         };
         let ends = if takes == CALL { CALL + below(&mut self.dice, SETTLE) } else { takes };
         self.tell(format!("{index} calls for {order} in term {term}, until {}", self.now + ends));
-        let call = Heard { order, term, begins: self.now, ends: self.now + ends };
+        if takes == CALL {
+            let process = &mut self.processes[index];
+            process.quiet_from = now.time + Duration::from_millis((CALL + SETTLE + SECOND).unsigned_abs());
+        }
+        let Process { life, age, .. } = self.processes[index];
+        let process = (index, life);
+        let call = Heard { order, process, age, term, begins: self.now, ends: self.now + ends };
         self.sum.calls += 1;
+        self.sum.calls_since += u64::from(age > 0);
         for other in self.heard.iter().rev().take(8) {
             let overlap = other.begins < call.ends && call.begins < other.ends;
-            self.sum.overlaps += u64::from(overlap && other.term != call.term);
-            self.sum.stale += u64::from(other.term > call.term);
-            self.sum.early += u64::from(call.order == other.order && call.begins < other.begins + FLOOR);
+            self.sum.overlaps += u64::from(overlap && other.process != call.process);
+            self.sum.stale += u64::from(other.term > call.term && other.age == call.age);
+            // A store that was put back has lost what was due; who made the call itself has not.
+            let knows = other.age == call.age || other.process.0 == call.process.0;
+            let early = call.order == other.order && call.begins < other.begins + FLOOR;
+            self.sum.early += u64::from(early && knows);
         }
         self.heard.push(call);
         self.at(takes, index, What::CallEnds);
@@ -489,6 +610,9 @@ fn worlds(seeds: u64, first: u64, rule: Rule) -> Sum {
         all.calls += sum.calls;
         all.terms += sum.terms;
         all.ended_by_timer += sum.ended_by_timer;
+        all.released += sum.released;
+        all.put_back += sum.put_back;
+        all.calls_since += sum.calls_since;
         all.overlaps += sum.overlaps;
         all.stale += sum.stale;
         all.early += sum.early;
@@ -507,9 +631,18 @@ fn no_two_leaders_call_and_no_order_is_asked_about_early() {
     let (first, seeds) = number("LEASE_SEED").map_or((0, seeds), |seed| (seed, 1));
     let sum = worlds(seeds, first, Rule::Whole);
     println!(
-        "PROOF-FIGURE {seeds} worlds of three hours: {} terms, {} calls, {} processes ended by their timer; {} calls of two \
-         leaders at once, {} of an older term, {} early",
-        sum.terms, sum.calls, sum.ended_by_timer, sum.overlaps, sum.stale, sum.early
+        "PROOF-FIGURE {seeds} worlds of three hours: {} terms, {} ended in order, {} calls, {} processes ended by their \
+         timer, a store put back seen {} times and {} calls since; {} calls of two leaders at once, {} of an older \
+         term, {} early",
+        sum.terms,
+        sum.released,
+        sum.calls,
+        sum.ended_by_timer,
+        sum.put_back,
+        sum.calls_since,
+        sum.overlaps,
+        sum.stale,
+        sum.early
     );
     assert!(
         seeds == 1 || (sum.terms > 5 * seeds && sum.calls > 30 * seeds && sum.ended_by_timer > 0),
