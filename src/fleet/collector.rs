@@ -44,7 +44,7 @@ const SLICE: Duration = Duration::from_secs(60);
 const HINTS: usize = 8;
 /// Requests of operators at once.
 const DESK: usize = 16;
-/// How often a request of the process itself waits for the keeper.
+/// Requests of the process itself that wait for the keeper at once.
 const REQUESTS: usize = 4;
 
 /// A collector's process.

@@ -426,7 +426,7 @@ impl Follower {
             };
             orders.extend(order_of(&key));
         }
-        // A fleet has no id until it has had a leader. Its rows are looked at with the next listing.
+        // A fleet has no id until it has had a leader. If that cannot be read, the next listing comes to these rows.
         if self.fleet.is_none()
             && let Err(trouble) = self.other_fleet().await
         {
