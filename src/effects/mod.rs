@@ -54,7 +54,7 @@ pub struct Effects {
     config: Arc<Config>,
     salt: Arc<[u8]>,
     callers: call::Callers,
-    groups: reap::ProcessGroups,
+    permits: reap::Permits,
     disk: Arc<Semaphore>,
     roots: Arc<Roots>,
     probes: Arc<probe::Turns>,
@@ -86,7 +86,7 @@ impl Effects {
             config,
             salt: salt.into(),
             callers: call::Callers::default(),
-            groups: reap::ProcessGroups::default(),
+            permits: reap::Permits::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
             roots: Arc::default(),
             probes: Arc::default(),
@@ -119,7 +119,7 @@ impl Effects {
 
     /// Collects the exit of processes that hooks left behind.
     pub fn reap(&self) {
-        reap::reap(&self.groups);
+        reap::reap();
     }
 
     /// Starts an effect. Saves, reports and replies are not for here: the loop carries them out in order.
@@ -200,9 +200,9 @@ impl Effects {
                 Event::Tidied { order: refused.order, problem: result.err().map(|error| error.to_string()) }
             }),
             Effect::RunHook(run) | Effect::Tell(run) => {
-                let groups = self.groups.clone();
+                let permits = self.permits.clone();
                 self.spawn(Kind::Hook(run.run), async move {
-                    Event::HookEnded { run: run.run, result: hook::run(&run, groups).await }
+                    Event::HookEnded { run: run.run, result: hook::run(&run, permits).await }
                 });
             }
             Effect::Probe(run) => {
@@ -213,9 +213,9 @@ impl Effects {
                 });
             }
             Effect::ReadRequest(run) => {
-                let (groups, disk) = (self.groups.clone(), self.disk.clone());
+                let (permits, disk) = (self.permits.clone(), self.disk.clone());
                 self.spawn(Kind::Request(run.order), async move {
-                    let found = Box::new(request::read(&run, &groups, &disk).await);
+                    let found = Box::new(request::read(&run, &permits, &disk).await);
                     Event::RequestRead { order: run.order, found }
                 });
             }

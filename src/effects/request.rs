@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::blocking;
 use super::hook::environment::bare;
 use super::hook::program::{Job, Output, Sink, carry_out};
-use super::hook::reap::ProcessGroups;
+use super::hook::reap::Permits;
 use super::install::keys;
 use certcollectd_core::cert;
 use certcollectd_core::config::KeySource;
@@ -20,14 +20,14 @@ use certcollectd_core::engine::reissue::run::{RequestFound, RequestRun, RequestS
 const MOST_PRINTED: usize = 64 * 1024;
 
 /// Reads the request, then the keys, of which a program may have written the newest just now.
-pub async fn read(run: &RequestRun, groups: &ProcessGroups, disk: &Arc<Semaphore>) -> RequestFound {
+pub async fn read(run: &RequestRun, permits: &Permits, disk: &Arc<Semaphore>) -> RequestFound {
     let request = match &run.source {
         RequestSource::Given(bytes) => Ok(bytes.to_vec()),
         RequestSource::File(path) => {
             let path = path.clone();
             blocking::run(disk, move || from_file(&path)).await
         }
-        RequestSource::Command { argv, timeout } => made(&run.name, argv, *timeout, groups).await,
+        RequestSource::Command { argv, timeout } => made(&run.name, argv, *timeout, permits).await,
     };
     let keys = match &run.key {
         KeySource::Keys(paths) => {
@@ -44,12 +44,7 @@ fn from_file(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Has a program make one; what it prints besides is refused, because which one the vendor should get cannot be told.
-async fn made(
-    order: &str,
-    argv: &[Box<str>],
-    limit: Duration,
-    groups: &ProcessGroups,
-) -> Result<Vec<u8>, String> {
+async fn made(order: &str, argv: &[Box<str>], limit: Duration, permits: &Permits) -> Result<Vec<u8>, String> {
     let who = format!("csr_command of {order}");
     let mut environment = bare();
     environment.push(("CERTCOLLECTD_ORDER".into(), order.into()));
@@ -66,7 +61,7 @@ async fn made(
         format!("{who}: {why}{}", last_output(&words))
     };
     let ending =
-        carry_out(job, (printed.clone(), errors.clone()), groups).await.map_err(|why| failed(&why))?;
+        carry_out(job, (printed.clone(), errors.clone()), permits).await.map_err(|why| failed(&why))?;
     if let Some(why) = ending.failure(limit) {
         return Err(failed(&why));
     }
@@ -112,7 +107,7 @@ mod tests {
 
     fn found(source: RequestSource, key: KeySource) -> RequestFound {
         let run = RequestRun { order: OrderId(0), name: "www".into(), source, key };
-        block_on(read(&run, &ProcessGroups::default(), &blocking::permit()))
+        block_on(read(&run, &Permits::default(), &blocking::permit()))
     }
 
     /// What a shell script brings.

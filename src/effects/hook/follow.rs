@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
-use super::reap::ProcessGroups;
+use super::reap::Permits;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::blocking::apart;
 use crate::effects::errno::cause;
@@ -24,13 +24,13 @@ use certcollectd_follow::file;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Waits until the companion has reported what is installed.
-pub(super) async fn ask(run: &HookRun, companion: &Companion, groups: ProcessGroups) -> HookResult {
+pub(super) async fn ask(run: &HookRun, companion: &Companion, permits: Permits) -> HookResult {
     let limit = run.hook.timeout;
     let Some(dir) = run.subjects.first().and_then(|subject| subject.dir.parent()) else {
         return HookResult::failed("the directory of its order is not known");
     };
     // Kept until the kernel is done: a mount that hangs costs one thread.
-    let begun = match groups.begin(&run.hook.name, run.hook.timeout).await {
+    let begun = match permits.begin(&run.hook.name, run.hook.timeout).await {
         Ok(begun) => Arc::new(begun),
         Err(why) => return HookResult::failed(why),
     };

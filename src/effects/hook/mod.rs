@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use self::reap::ProcessGroups;
+use self::reap::Permits;
 use super::blocking::apart;
 use certcollectd_core::config::Action;
 use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
@@ -36,13 +36,13 @@ fn over(limit: Duration) -> String {
 }
 
 /// Carries out one run.
-pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
+pub async fn run(run: &HookRun, permits: Permits) -> HookResult {
     let limit = run.hook.timeout;
     let ended = match &run.hook.action {
-        Action::Run(arguments) => return program::run(run, arguments, groups).await,
-        Action::Follow(companion) => return follow::ask(run, companion, groups).await,
+        Action::Run(arguments) => return program::run(run, arguments, permits).await,
+        Action::Follow(companion) => return follow::ask(run, companion, permits).await,
         Action::Signal { pid_file, signal } => {
-            let begun = match groups.begin(&run.hook.name, run.hook.timeout).await {
+            let begun = match permits.begin(&run.hook.name, run.hook.timeout).await {
                 Ok(begun) => begun,
                 Err(why) => return HookResult::failed(why),
             };

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::environment::{Entry, environment};
 use super::executable::{find_program, startable};
-use super::reap::{self, ProcessGroups};
+use super::reap::{self, Permits};
 use super::{NOT_FOR_ME, over};
 use crate::effects::errno;
 use crate::effects::files::random_name;
@@ -80,7 +80,7 @@ pub(in crate::effects) trait Sink: 'static {
     fn take(&mut self, bytes: &[u8]);
 }
 
-pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGroups) -> HookResult {
+pub(super) async fn run(run: &HookRun, arguments: &[String], permits: Permits) -> HookResult {
     let limit = run.hook.timeout;
     let job = Job {
         name: run.hook.name.clone(),
@@ -89,7 +89,7 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
         limit,
     };
     let output = Output::shared(format!("hook {}", run.hook.name), Some(&run.hook.name));
-    let ending = match carry_out(job, (output.clone(), output.clone()), &groups).await {
+    let ending = match carry_out(job, (output.clone(), output.clone()), &permits).await {
         Ok(ending) => ending,
         Err(why) => return HookResult::failed(why),
     };
@@ -108,12 +108,12 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
 pub(in crate::effects) async fn carry_out(
     mut job: Job,
     (out, errors): (Arc<Mutex<impl Sink>>, Arc<Mutex<impl Sink>>),
-    groups: &ProcessGroups,
+    permits: &Permits,
 ) -> Result<Ending, String> {
     let mark = random_name();
     job.environment.push((MARK.into(), (&mark).into()));
     let limit = job.limit;
-    let (mut child, pid) = start(job, groups).await?;
+    let (mut child, pid) = start(job, permits).await?;
     let readers = [
         child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, out))),
         child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, errors))),
@@ -123,9 +123,9 @@ pub(in crate::effects) async fn carry_out(
         Ok(status) => status.map(Some),
         Err(_) => end(&mut child, pid).await.map(|_| None),
     };
-    groups.ended(pid);
+    reap::ended(pid);
     if matches!(status, Ok(None)) {
-        reap::end_strays(groups, MARK, &mark).await;
+        reap::end_strays(MARK, &mark).await;
     }
     for reader in readers.into_iter().flatten() {
         let abort = reader.abort_handle();
@@ -142,10 +142,10 @@ pub(in crate::effects) async fn carry_out(
 
 /// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
 /// kernel does not come back before it has read the program.
-async fn start(job: Job, groups: &ProcessGroups) -> Result<(Child, i32), String> {
+async fn start(job: Job, permits: &Permits) -> Result<(Child, i32), String> {
     let limit = job.limit;
-    let begun = groups.begin(&job.name, limit).await?;
-    let known = groups.starting();
+    let begun = permits.begin(&job.name, limit).await?;
+    let known = reap::starting();
     let mut starting = spawn_blocking(move || {
         let child = spawn(&job.arguments, job.environment)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
@@ -156,17 +156,16 @@ async fn start(job: Job, groups: &ProcessGroups) -> Result<(Child, i32), String>
     match started {
         Ok(started) => {
             // What ended meanwhile was left to this.
-            reap::reap(groups);
+            reap::reap();
             started.unwrap_or_else(|error| resume_unwind(error.into_panic()))
         }
         Err(_) => {
-            let groups = groups.clone();
             tokio::task::spawn_local(async move {
                 if let Ok(Ok((mut child, pid))) = starting.await {
                     let _ = end(&mut child, pid).await;
-                    groups.ended(pid);
+                    reap::ended(pid);
                 }
-                reap::reap(&groups);
+                reap::reap();
                 drop(begun);
             });
             let limit = humantime::format_duration(limit);

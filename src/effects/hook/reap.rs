@@ -1,6 +1,6 @@
 //! Processes that hooks leave behind. The daemon is their reaper, so a double fork is no way out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,48 +14,51 @@ use crate::effects::blocking;
 const HANGS: &str =
     "an earlier run of it still hangs; does the mount of its program, or of its pid_file, hang?";
 
-/// The hooks that run now, whose exit only their own tasks may collect.
-#[derive(Debug, Clone, Default)]
-pub struct ProcessGroups(Arc<Mutex<Running>>);
+/// The hooks that run now, whose exit only their own tasks may collect. There is one, as there is one set of children.
+static RUNNING: Mutex<Running> = Mutex::new(Running { pids: BTreeSet::new(), starting: 0 });
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Running {
-    pids: HashSet<i32>,
+    pids: BTreeSet<i32>,
     /// Programs that are being started on other threads: their process numbers are not known yet.
     starting: usize,
-    /// By hook.
-    permits: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
-impl ProcessGroups {
-    /// A program is about to be started; until the result is dropped no exit status is collected.
-    pub fn starting(&self) -> Starting {
-        self.running().starting += 1;
-        Starting { groups: self.clone(), pid: None }
-    }
+fn running() -> MutexGuard<'static, Running> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
+/// A program is about to be started; until the result is dropped no exit status is collected.
+pub fn starting() -> Starting {
+    running().starting += 1;
+    Starting { pid: None }
+}
+
+/// Its exit was collected.
+pub fn ended(pid: i32) {
+    running().pids.remove(&pid);
+}
+
+/// Permits by hook: an earlier run may hang.
+#[derive(Debug, Clone, Default)]
+pub struct Permits(Arc<Mutex<HashMap<Arc<str>, Arc<Semaphore>>>>);
+
+impl Permits {
     /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
     /// hangs on a mount would be done twice later on, and cost a thread each time.
     pub async fn begin(&self, name: &Arc<str>, limit: Duration) -> Result<OwnedSemaphorePermit, String> {
-        let permit = self.running().permits.entry(name.clone()).or_insert_with(blocking::permit).clone();
+        let permit = {
+            let mut permits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            permits.entry(name.clone()).or_insert_with(blocking::permit).clone()
+        };
         let begun = timeout(limit, permit.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
         Ok(begun.expect("it is never closed"))
-    }
-
-    /// Its exit was collected.
-    pub fn ended(&self, pid: i32) {
-        self.running().pids.remove(&pid);
-    }
-
-    fn running(&self) -> MutexGuard<'_, Running> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The start of a program.
 #[derive(Debug)]
 pub struct Starting {
-    groups: ProcessGroups,
     pid: Option<i32>,
 }
 
@@ -68,7 +71,7 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        let mut running = self.groups.running();
+        let mut running = running();
         running.starting -= 1;
         running.pids.extend(self.pid);
     }
@@ -88,8 +91,8 @@ pub fn keep_descriptors() {
 }
 
 /// Collects the exit of every child that is not a hook's first process, which its own task waits for.
-pub fn reap(groups: &ProcessGroups) {
-    for pid in strays(groups) {
+pub fn reap() {
+    for pid in strays() {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }
@@ -97,7 +100,7 @@ pub fn reap(groups: &ProcessGroups) {
 /// Ends what a hook left behind when its time was up: our adopted children that carry the mark of its run.
 /// Killing one may hand us its children, hence the rounds. What hangs in the kernel ends when it can, and is not waited
 /// for.
-pub async fn end_strays(groups: &ProcessGroups, name: &str, value: &str) {
+pub async fn end_strays(name: &str, value: &str) {
     const ROUNDS: usize = 100;
     const PAUSE: Duration = Duration::from_millis(10);
     let wanted = format!("{name}={value}");
@@ -109,10 +112,10 @@ pub async fn end_strays(groups: &ProcessGroups, name: &str, value: &str) {
         for pid in found {
             let _ = kill_process(pid, Signal::KILL);
         }
-        reap(groups);
+        reap();
         tokio::time::sleep(PAUSE).await;
     }
-    reap(groups);
+    reap();
 }
 
 fn carries(pid: Pid, wanted: &[u8]) -> bool {
@@ -121,8 +124,8 @@ fn carries(pid: Pid, wanted: &[u8]) -> bool {
 }
 
 /// All children but the hooks' first processes; none while one of these may be among them unknown.
-fn strays(groups: &ProcessGroups) -> Vec<Pid> {
-    let running = groups.running();
+fn strays() -> Vec<Pid> {
+    let running = running();
     if running.starting > 0 {
         return Vec::new();
     }
