@@ -171,7 +171,7 @@ fn rows_that_were_not_looked_at_for_long_count_as_new() {
     let (_, rows) = leader();
     let mut candidate = lease(1);
     candidate.looked(rows.clone(), at(200));
-    candidate.looked(rows.clone(), at(239));
-    candidate.looked(rows.clone(), at(279));
-    assert_eq!(until_written(&mut candidate, &rows, 280).0, 279 + 181);
+    candidate.looked(rows.clone(), at(244));
+    candidate.looked(rows.clone(), at(289));
+    assert_eq!(until_written(&mut candidate, &rows, 290).0, 289 + 181);
 }

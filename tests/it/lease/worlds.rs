@@ -644,8 +644,9 @@ fn no_two_leaders_call_and_no_order_is_asked_about_early() {
         sum.stale,
         sum.early
     );
+    let all_happened = [sum.ended_by_timer, sum.released, sum.put_back, sum.calls_since];
     assert!(
-        seeds == 1 || (sum.terms > 5 * seeds && sum.calls > 30 * seeds && sum.ended_by_timer > 0),
+        seeds == 1 || (sum.terms > 5 * seeds && sum.calls > 30 * seeds && !all_happened.contains(&0)),
         "{sum:?}"
     );
 }
@@ -654,8 +655,8 @@ fn no_two_leaders_call_and_no_order_is_asked_about_early() {
 #[test]
 fn worlds_see_what_a_lease_without_its_rules_does() {
     for rule in [Rule::NoTimer, Rule::NoMargin] {
-        let sum = worlds(300, 0, rule);
-        println!("{rule:?}: {sum:?}");
-        assert!(sum.overlaps > 0, "{rule:?}: {sum:?}");
+        let found = (0..30).map(|hundred| worlds(100, 100 * hundred, rule)).find(|sum| sum.overlaps > 0);
+        assert!(found.is_some(), "{rule:?}: no call beside another in 3,000 worlds");
+        println!("{rule:?}: {found:?}");
     }
 }

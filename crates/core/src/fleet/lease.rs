@@ -40,9 +40,9 @@ impl Limits {
         self.beat / 4
     }
 
-    /// The longest time between two looks without a break.
+    /// The longest time between two looks without a break: one request may fail.
     fn unbroken(&self) -> Duration {
-        self.beat * 2
+        (self.beat * 2).max(self.lease / 4)
     }
 
     /// How long the same row must have been there for another process to take over.
@@ -368,7 +368,8 @@ impl Lease {
             Standing::Standby(before) => {
                 let mut came = false;
                 if let Some(before) = before {
-                    came = now.time.since(before.looked) < self.limits.unbroken();
+                    let unbroken = now.time.since(before.looked) < self.limits.unbroken();
+                    came = unbroken && before.rows.beat.is_some();
                     if is_earlier(&before.rows, &rows) {
                         return self.stop(found);
                     }
