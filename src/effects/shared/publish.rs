@@ -64,6 +64,11 @@ fn number(name: &str) -> Option<u64> {
     name.split_once('-')?.0.parse().ok()
 }
 
+/// The leaf in a generation's name.
+fn leaf(name: &str) -> Option<&str> {
+    Some(name.split_once('-')?.1)
+}
+
 impl Publisher {
     pub fn new(shared: Rc<Shared>, ledger: Rc<Ledger>) -> Publisher {
         let (highest, groups) = (RefCell::default(), RefCell::default());
@@ -92,7 +97,10 @@ impl Publisher {
             Ok(Some(there))
                 if inspect.current.as_deref().and_then(number) > Some(there.publication.generation) => {}
             Ok(Some(there)) => {
-                found.link = Link::Generation(there.generation());
+                // Its number may have been raised since.
+                let there_is = there.generation();
+                let same = inspect.current.clone().filter(|current| leaf(current) == leaf(&there_is));
+                found.link = Link::Generation(same.map_or(there_is, Into::into));
                 found.certificates = std::iter::once(there.bundle.leaf).chain(there.bundle.chain).collect();
             }
             Ok(None) => {}
