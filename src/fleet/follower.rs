@@ -125,6 +125,7 @@ pub fn follow(
         reported: HashMap::new(),
         complaints: HashMap::new(),
         waiting: BTreeSet::new(),
+        held: BTreeSet::new(),
     };
     let mut tasks = JoinSet::new();
     tasks.spawn_local(follower.run(records, asked));
@@ -173,6 +174,8 @@ struct Follower {
     complaints: HashMap<Arc<str>, String>,
     /// Orders whose key is not there yet, or whose window is shut.
     waiting: BTreeSet<Arc<str>>,
+    /// Published, and this host has no leave yet: each listing looks whether it has become urgent.
+    held: BTreeSet<Arc<str>>,
 }
 
 impl Follower {
@@ -291,7 +294,9 @@ impl Follower {
             Some((_, State::Done | State::Working | State::Failed, _)) => false,
             Some((_, State::WaitsForKey | State::WaitsForWindow, _)) => true,
         };
-        let orders: BTreeSet<Arc<str>> = changed.chain(self.published().into_iter().filter(open)).collect();
+        let held = std::mem::take(&mut self.held);
+        let open = self.published().into_iter().filter(open);
+        let orders: BTreeSet<Arc<str>> = changed.chain(open).chain(held).collect();
         self.consider_all(orders.clone()).await;
         for order in &orders {
             self.judge_again(order).await;
@@ -526,6 +531,7 @@ impl Follower {
         let go = Key::Go { group, order: name }.to_string();
         let go = self.rows.get(&go).and_then(|row| Go::read(row).ok());
         if may_install(&self.name, &publication, go.as_ref(), own, clock::now()).is_none() {
+            self.held.insert(name.clone());
             return;
         }
         self.given.insert(name.clone(), (generation, leaf));
