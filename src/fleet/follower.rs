@@ -216,7 +216,12 @@ impl Follower {
                     feed = self.feed();
                 }
                 // Somebody may have set it right.
-                () = sleep(look), if is_behind => feed = self.feed(),
+                () = sleep(look), if is_behind => {
+                    if let Ok(None) = self.other_fleet().await {
+                        self.tell(None, None);
+                        feed = self.feed();
+                    }
+                }
                 () = sleep(look), if !is_behind => self.consider_all(self.waiting.clone()).await,
             }
         }
