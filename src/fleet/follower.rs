@@ -27,7 +27,7 @@ use certcollectd_core::config::{Config, KeySource, Order};
 use certcollectd_core::engine::calendar::{Calendar, Opening};
 use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{CommandReply, FleetCommand};
-use certcollectd_core::engine::order::record::OrderRecord;
+use certcollectd_core::engine::order::record::{Generation, OrderRecord};
 use certcollectd_core::engine::schedule;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
@@ -501,20 +501,26 @@ impl Follower {
                 "generation {generation} is published, and generation {known} was installed here: an older one is not taken"
             );
             // The leader counts on from what hosts report, whatever the store has lost.
-            let report = installed.map(|(record, installed)| {
-                if publication.leaf.not_after() >= installed.not_after {
-                    // Nothing but its number is old.
-                    (State::Quarantined, refused.clone())
-                } else {
-                    progress::of(&entry.settings.probes, record, installed.fingerprint)
+            let is_newer =
+                |own: &Generation| leaf != own.fingerprint && publication.leaf.not_after() >= own.not_after;
+            let (comes, report) = match installed {
+                // Nothing but its number is old: one above it is lost, or taken by another certificate.
+                Some((_, own)) if is_newer(own) => (
+                    "the leader publishes it again under a higher number",
+                    Some((known.max(generation.saturating_add(1)), State::Quarantined, refused.clone())),
+                ),
+                Some((record, own)) => {
+                    let (state, reason) = progress::of(&entry.settings.probes, record, own.fingerprint);
+                    ("the next issued certificate has a higher one", Some((known, state, reason)))
                 }
-            });
-            let comes = match &report {
-                Some((State::Quarantined, _)) => "the leader publishes it again under a higher number",
-                Some(_) | None => "the next issued certificate has a higher one",
+                None => ("the next issued certificate has a higher one", None),
             };
-            if let (Some(highest), Some((state, reason))) = (highest, report) {
-                self.report(name, highest, state, reason).await;
+            let serves_it = installed.is_some_and(|(_, own)| own.fingerprint == leaf);
+            if let Some((counted, state, reason)) = report {
+                self.report(name, counted, state, reason).await;
+            }
+            if serves_it {
+                return self.complain(name, None).await;
             }
             let why = format!("order {name}: {refused}. If the store was restored from a copy, {comes}");
             return self.complain(name, Some(why)).await;
