@@ -320,7 +320,12 @@ impl Collector {
                 (standing.went_back, standing.is_stranger)
             };
             let known: &[(&str, String)] = match back {
-                _ if is_stranger => &[(member::FLEET, String::new()), (member::HIGHEST, "0".into())],
+                // Nothing of the fleet before counts in this one.
+                _ if is_stranger => &[
+                    (member::FLEET, String::new()),
+                    (member::HIGHEST, "0".into()),
+                    (member::MIRRORED, "0".into()),
+                ],
                 Some(back) => &[(member::HIGHEST, back.found.to_string())],
                 None => &[],
             };
