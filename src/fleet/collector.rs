@@ -468,7 +468,6 @@ impl Collector {
         let operators = Desk {
             inbox: self.sender.clone(),
             standing: self.standing.clone(),
-            requests: self.requests.clone(),
             stepped: stepped.clone(),
             words,
         };
@@ -525,7 +524,6 @@ impl Collector {
 struct Desk {
     inbox: Inbox,
     standing: watch::Receiver<Standing>,
-    requests: mpsc::Sender<Request>,
     /// Who waits for this host to have stepped down.
     stepped: Rc<Cell<Option<oneshot::Sender<CommandReply>>>>,
     words: mpsc::Sender<Told>,
@@ -542,7 +540,7 @@ impl Desk {
                 }
                 FleetCommand::AcceptRestore => {
                     // The requester may have gone away.
-                    let _ = reply.send(accept_restore(&self.standing, &self.requests).await);
+                    let _ = reply.send(self.nothing_to_accept());
                     continue;
                 }
                 FleetCommand::Go(order) => (order, Word::Go),
@@ -551,6 +549,18 @@ impl Desk {
             };
             let _ = self.words.send(Told { order, word, reply }).await;
         }
+    }
+
+    /// Whoever still leads has not looked yet, or gives up within moments.
+    fn nothing_to_accept(&self) -> CommandReply {
+        let standing = self.standing.borrow();
+        if standing.went_back.is_some() || standing.is_stranger {
+            return CommandReply::new(
+                false,
+                "this host still leads, until its lease ends; say it again once it stands by",
+            );
+        }
+        CommandReply::new(true, member::NOTHING_TO_ACCEPT)
     }
 }
 
