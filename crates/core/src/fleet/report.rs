@@ -116,10 +116,17 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_is_read_again() {
-        let text = r#"{"at":"2027-01-15T08:00:00Z","groups":["web-eu","mail"],"version":"0.1.0"}"#;
+        let text =
+            r#"{"at":"2027-01-15T08:00:00Z","groups":["web-eu","mail"],"version":"0.1.0","process":"9f"}"#;
         let seen = Seen::read(text.as_bytes()).unwrap();
-        assert_eq!(seen.groups, ["web-eu".into(), "mail".into()]);
+        assert_eq!((&*seen.groups, &*seen.process), (&["web-eu".into(), "mail".into()][..], "9f"));
         assert_eq!(seen.to_row(), text.as_bytes());
+    }
+
+    #[test]
+    fn a_sign_without_the_process_is_read_too() {
+        let text = r#"{"at":"2027-01-15T08:00:00Z","groups":[],"version":"0.1.0"}"#;
+        assert_eq!(&*Seen::read(text.as_bytes()).unwrap().process, "");
     }
 
     #[test]
