@@ -681,10 +681,7 @@ fn entries(config: &Config) -> HashMap<Arc<str>, usize> {
 
 /// The order that a publication, or how far it may spread, is about.
 fn order_of(key: &str) -> Option<Arc<str>> {
-    match Key::parse(key)? {
-        Key::Publication { order, .. } | Key::Go { order, .. } => Some(order.into()),
-        _ => None,
-    }
+    Key::parse(key)?.published().map(Into::into)
 }
 
 /// As an enemy may have written it, also one who knows of a mistake in what reads certificates.

@@ -110,7 +110,7 @@ pub struct Rollouts {
     configs: watch::Receiver<Arc<Config>>,
     /// The group of each order in the configuration.
     groups: HashMap<Arc<str>, Arc<str>>,
-    /// Rows of orders that are in another group now, or in none.
+    /// Rows of orders that are in another group now.
     left: BTreeSet<String>,
 }
 
@@ -218,9 +218,12 @@ impl Rollouts {
                 }
             }
             Some(Key::Publication { group, order } | Key::Go { group, order })
-                if self.groups.get(order).map(|known| &**known) != Some(group) =>
+                if self.groups.get(order).is_none_or(|known| **known != *group) =>
             {
-                self.left.insert(key);
+                // Of an order that this collector does not have another one may know: it stays until it is forgotten.
+                if self.groups.contains_key(order) {
+                    self.left.insert(key);
+                }
             }
             Some(Key::Publication { group, order }) => {
                 if let Ok(publication) = Publication::read(order, &value) {
@@ -233,7 +236,17 @@ impl Rollouts {
                     self.goes.insert(order.into(), go);
                 }
             }
-            _ => {}
+            Some(
+                Key::Lease
+                | Key::Term
+                | Key::Meta
+                | Key::Salt
+                | Key::Commit
+                | Key::Row { .. }
+                | Key::Chain(_)
+                | Key::Hint { .. },
+            )
+            | None => {}
         }
     }
 
@@ -247,40 +260,33 @@ impl Rollouts {
                         rollouts.view.borrow().hosts.get(host).map(|rows| rows.groups().to_vec())
                     };
                     let parsed = Key::parse(&key);
-                    let before = match parsed {
-                        Some(Key::Seen { host }) => groups(self, host),
-                        _ => None,
-                    };
-                    self.put(row);
-                    match parsed {
-                        Some(Key::Report { order, .. } | Key::Publication { order, .. }) => {
-                            orders.insert(Box::<str>::from(order));
-                        }
+                    if let Some(Key::Seen { host }) = parsed {
+                        let before = groups(self, host);
+                        self.put(row);
                         // A host that is new changes all roll-outs of its groups.
-                        Some(Key::Seen { host }) if before != groups(self, host) => {
+                        if before != groups(self, host) {
                             orders.extend(self.view.borrow().orders.keys().cloned());
                         }
-                        _ => {}
+                        continue;
+                    }
+                    self.put(row);
+                    if let Some(Key::Report { order, .. } | Key::Publication { order, .. }) = parsed {
+                        orders.insert(Box::<str>::from(order));
                     }
                 }
                 Change::Deleted(key) => {
                     let view = &mut *self.view.borrow_mut();
-                    match Key::parse(&key) {
-                        Some(Key::Seen { host }) => {
-                            view.hosts.remove(host);
-                            orders.extend(view.orders.keys().cloned());
+                    if let Some(Key::Seen { host }) = Key::parse(&key) {
+                        view.hosts.remove(host);
+                        orders.extend(view.orders.keys().cloned());
+                    } else if let Some(Key::Report { host, order }) = Key::parse(&key) {
+                        if let Some(rows) = view.hosts.get_mut(host) {
+                            rows.reports.remove(order);
+                            rows.heard = Some(clock::now().time);
                         }
-                        Some(Key::Report { host, order }) => {
-                            if let Some(rows) = view.hosts.get_mut(host) {
-                                rows.reports.remove(order);
-                                rows.heard = Some(clock::now().time);
-                            }
-                            orders.insert(order.into());
-                        }
-                        Some(Key::Publication { order, .. }) => {
-                            view.orders.remove(order);
-                        }
-                        _ => {}
+                        orders.insert(order.into());
+                    } else if let Some(Key::Publication { order, .. }) = Key::parse(&key) {
+                        view.orders.remove(order);
                     }
                 }
             }

@@ -119,6 +119,23 @@ impl<'a> Key<'a> {
             _ => None,
         }
     }
+
+    /// The order that hosts read about here: what is published of it, or how far that may spread.
+    pub fn published(self) -> Option<&'a str> {
+        match self {
+            Key::Publication { order, .. } | Key::Go { order, .. } => Some(order),
+            Key::Lease
+            | Key::Term
+            | Key::Meta
+            | Key::Salt
+            | Key::Commit
+            | Key::Row { .. }
+            | Key::Chain(_)
+            | Key::Seen { .. }
+            | Key::Report { .. }
+            | Key::Hint { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Key<'_> {
