@@ -297,7 +297,7 @@ impl Follower {
             // The refusal may have been caused by this machine: its roots, its clock.
             Some((_, State::Quarantined, _)) => true,
             Some((_, State::Done | State::Working | State::Failed, _)) => false,
-            Some((_, State::WaitsForKey | State::WaitsForWindow, _)) => true,
+            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured, _)) => true,
         };
         let held = std::mem::take(&mut self.held);
         let open = self.published().into_iter().filter(open);
@@ -374,11 +374,13 @@ impl Follower {
         }
     }
 
-    /// A host that has lost its state would count as done, and get no turn.
+    /// A host that has lost its state would count as done, one that was given the order since would have no part in it, and
+    /// neither gets a turn.
     fn is_untrue(&self, order: &str, report: &Report) -> bool {
         let is_begun = match report.state {
             State::Done | State::Working | State::Failed => true,
             State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+            State::NotConfigured => return self.entries.contains_key(order),
         };
         let offered = self.known.get(order).and_then(|record| record.offered.as_deref());
         let is_known = offered.is_some_and(|offered| {
@@ -570,12 +572,12 @@ impl Follower {
         keys.into_iter().find_map(|key| self.rows.get_key_value(&key))
     }
 
-    /// An order of its groups that this host does not have: nobody is to wait for it.
+    /// An order of its groups that this host does not have: nobody is to wait for it, or take it for a proof.
     async fn not_wanted(&mut self, name: &Arc<str>) {
         let Some((_, row)) = self.publication(name) else { return };
         if let Ok(publication) = read(name, row) {
             let reason = "this host has no such order in its configuration".to_owned();
-            self.report(name, publication.generation, State::Done, reason).await;
+            self.report(name, publication.generation, State::NotConfigured, reason).await;
         }
     }
 
@@ -634,9 +636,13 @@ impl Follower {
         }
     }
 
-    /// A report that an order waits is taken back: its host may have leave now.
+    /// A report that an order waits, or is not there, is taken back: its host may have leave now.
     async fn waits_no_more(&mut self, order: &Arc<str>) {
-        if let Some((_, State::WaitsForKey | State::WaitsForWindow, _)) = self.reported.get(order) {
+        let is_over = match self.reported.get(order) {
+            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured, _)) => true,
+            Some((_, State::Done | State::Working | State::Failed | State::Quarantined, _)) | None => false,
+        };
+        if is_over {
             self.take_back(order).await;
         }
     }

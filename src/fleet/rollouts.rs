@@ -75,14 +75,17 @@ impl View {
             let taken = self.orders.iter().filter(|(_, order)| rows.groups().contains(&order.group));
             let states = || {
                 taken.clone().map(|(name, order)| {
-                    let report = rows.reports.get(name);
-                    report.filter(|report| report.generation == order.generation).map(|report| report.state)
+                    let report = rows.reports.get(name)?;
+                    let is_of_now =
+                        report.generation == order.generation || report.state == State::NotConfigured;
+                    is_of_now.then_some(report.state)
                 })
             };
             let is_bad = |state| matches!(state, Some(State::Failed | State::Quarantined));
+            let is_well = |state| matches!(state, Some(State::Done | State::NotConfigured));
             let count = if states().any(is_bad) {
                 &mut hosts.failed
-            } else if states().all(|state| state == Some(State::Done)) {
+            } else if states().all(is_well) {
                 &mut hosts.done
             } else if rows.heard.is_none_or(|heard| now.since(heard) >= SILENT) {
                 &mut hosts.silent

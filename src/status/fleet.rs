@@ -147,7 +147,7 @@ pub struct HostStatus {
 pub struct ReportStatus {
     pub name: String,
     pub generation: u64,
-    /// `done`, `working`, `failed`, `quarantined`, `waits-for-key` or `waits-for-window`.
+    /// `done`, `working`, `failed`, `quarantined`, `waits-for-key`, `waits-for-window` or `not-configured`.
     pub state: &'static str,
     /// May be empty.
     pub reason: String,
@@ -611,14 +611,14 @@ impl HostStatus {
     }
 
     fn is_well(&self) -> bool {
-        !self.silent && self.orders.iter().all(ReportStatus::is_done)
+        !self.silent && self.orders.iter().all(ReportStatus::is_over)
     }
 
     fn row(&self, unix: i64) -> [String; 4] {
         let ago = self.heard.map(|heard| unix.saturating_sub(heard).max(0).unsigned_abs());
         let ago = ago.map(|ago| format!("{} ago", in_words(Duration::from_secs(ago))));
         let seen = ago.unwrap_or_else(|| "never".to_owned());
-        let open = self.orders.iter().filter(|report| !report.is_done());
+        let open = self.orders.iter().filter(|report| !report.is_over());
         let open: Vec<String> = open
             .map(|report| {
                 let why = if report.reason.is_empty() { "" } else { ": " };
@@ -632,5 +632,10 @@ impl HostStatus {
 impl ReportStatus {
     fn is_done(&self) -> bool {
         self.state == State::Done.as_str()
+    }
+
+    /// Nothing more is to come of it.
+    fn is_over(&self) -> bool {
+        self.is_done() || self.state == State::NotConfigured.as_str()
     }
 }

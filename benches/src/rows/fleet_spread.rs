@@ -145,7 +145,11 @@ impl Fleet {
                     done.entry(host.to_owned()).or_insert(put.moment);
                 }
                 State::Done | State::Working => {}
-                State::Failed | State::Quarantined | State::WaitsForKey | State::WaitsForWindow => {
+                State::Failed
+                | State::Quarantined
+                | State::WaitsForKey
+                | State::WaitsForWindow
+                | State::NotConfigured => {
                     return Err(io::Error::other(format!("{host}: {}: {}", report.state, report.reason)));
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! What each host was doing when is read from the store's history, in which the reports of all hosts stand in one order.
 
+mod orders;
 mod probe;
 mod vanish;
 
@@ -58,7 +59,7 @@ fn assert_waves(reports: &[(String, Report)], generation: u64, skipped: &[&str])
     for (host, report) in reports.iter().filter(|(_, report)| report.generation == generation) {
         let has_begun = |state: &State| match state {
             State::Done | State::Working | State::Failed => true,
-            State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+            State::Quarantined | State::WaitsForKey | State::WaitsForWindow | State::NotConfigured => false,
         };
         let begins = has_begun(&report.state) && !states.get(&**host).is_some_and(has_begun);
         states.insert(host, report.state);
@@ -105,7 +106,8 @@ fn status(fleet: &Fleet, host: &str) -> Value {
     let output = fleet.command(host, &["fleet", "status", "--json"]).output().unwrap();
     let status: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output).1));
-    status["orders"][0].clone()
+    let orders = status["orders"].as_array().unwrap();
+    orders.iter().find(|order| order["name"] == ORDER).cloned().unwrap_or_default()
 }
 
 on_each_store!(a_generation_spreads_in_waves_whoever_fails_and_whoever_leads);

@@ -27,6 +27,8 @@ words! {
         WaitsForKey = "waits-for-key",
         /// Outside the host's windows for changes; said whether or not it may install, because it asks for no place then.
         WaitsForWindow = "waits-for-window",
+        /// The host has no such order in its configuration: it takes no part in any generation's roll-out.
+        NotConfigured = "not-configured",
     }
 }
 

@@ -29,7 +29,7 @@ use super::form::{self, Malformed};
 use super::published::Publication;
 use super::report::{
     self, Report,
-    State::{Done, Failed, Quarantined, WaitsForKey, WaitsForWindow, Working},
+    State::{Done, Failed, NotConfigured, Quarantined, WaitsForKey, WaitsForWindow, Working},
 };
 
 /// A host without a sign for so long is silent.
@@ -315,7 +315,7 @@ impl Member<'_> {
     fn has_leave(&self, go: &Go) -> bool {
         let has_begun = match self.state {
             Some(Done | Working | Failed) => true,
-            Some(Quarantined | WaitsForKey | WaitsForWindow) | None => false,
+            Some(Quarantined | WaitsForKey | WaitsForWindow | NotConfigured) | None => false,
         };
         has_begun || go.up_to.is_some_and(|up_to| self.rank <= up_to) || go.hosts.contains(self.name)
     }
@@ -329,7 +329,7 @@ impl Member<'_> {
         match self.state {
             Some(Failed) => true,
             Some(Quarantined | WaitsForKey) => self.heard,
-            Some(Done | Working | WaitsForWindow) | None => false,
+            Some(Done | Working | WaitsForWindow | NotConfigured) | None => false,
         }
     }
 
@@ -365,7 +365,8 @@ impl<'a> Group<'a> {
                 state: report.map(|report| report.state),
             }
         };
-        let mut hosts: Vec<Member<'a>> = hosts.iter().map(member).collect();
+        let takes_part = |host: &&Host<'_>| host.report.is_none_or(|report| report.state != NotConfigured);
+        let mut hosts: Vec<Member<'a>> = hosts.iter().filter(takes_part).map(member).collect();
         hosts.sort_unstable_by_key(|host| (host.rank, host.name));
         let by_name = hosts.iter().enumerate().map(|(at, host)| (host.name, at)).collect();
         Group { now, hosts, by_name }
@@ -487,8 +488,12 @@ impl<'a> Group<'a> {
             let count = match (host.state, host.heard) {
                 (Some(Done), _) => &mut counts.done,
                 (Some(Failed | Quarantined), _) => &mut counts.failed,
-                (Some(Working | WaitsForKey | WaitsForWindow) | None, true) => &mut counts.behind,
-                (Some(Working | WaitsForKey | WaitsForWindow) | None, false) => &mut counts.silent,
+                (Some(Working | WaitsForKey | WaitsForWindow | NotConfigured) | None, true) => {
+                    &mut counts.behind
+                }
+                (Some(Working | WaitsForKey | WaitsForWindow | NotConfigured) | None, false) => {
+                    &mut counts.silent
+                }
             };
             *count += 1;
         }

@@ -1,0 +1,93 @@
+//! Hosts and collectors that do not have all of the fleet's orders.
+
+use certcollectd::effects::shared::{Commit, Committed, Row};
+use certcollectd_core::config::fleet::StoreKind;
+use certcollectd_core::fleet::keys::Key;
+use certcollectd_core::fleet::report::State;
+
+use super::super::{Fleet, GROUP};
+use super::{ORDER, status};
+use crate::proof::figure;
+
+const OTHER: &str = "api";
+
+/// A host's configuration without the first order; gives the whole.
+fn take_out_first(fleet: &Fleet, host: &str) -> String {
+    let file = format!("{host}/certcollectd.toml");
+    let whole = fleet.read(&file);
+    let (first, last) = (whole.find("[[order]]").unwrap(), whole.rfind("[[order]]").unwrap());
+    assert_ne!(first, last, "{whole}");
+    fleet.write(&file, &(whole[..first].to_owned() + &whole[last..]));
+    whole
+}
+
+fn is_done(fleet: &Fleet, host: &str, order: &str, generation: u64) -> bool {
+    fleet
+        .report(host, order)
+        .is_some_and(|report| (report.generation, report.state) == (generation, State::Done))
+}
+
+#[test]
+fn a_canary_without_the_order_proves_nothing_until_it_has_it() {
+    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER, OTHER]) else { return };
+    fleet.collector("a", "wave = [{ hosts = [\"f\"] }, { share = 1.0 }]");
+    fleet.follower("f");
+    fleet.next_leader(0);
+    fleet
+        .until("the canary has both", |fleet| is_done(fleet, "f", ORDER, 1) && is_done(fleet, "f", OTHER, 1));
+    let whole = take_out_first(&fleet, "f");
+    fleet.until("it says that it has no such order", |fleet| {
+        fleet.report("f", ORDER).is_some_and(|report| report.state == State::NotConfigured)
+    });
+    // What comes next it neither proves nor holds.
+    fleet.follower("g");
+    fleet.write("g/broken", "");
+    fleet.issue(0);
+    fleet.until("another one proves it, and fails", |fleet| {
+        fleet.report("g", ORDER).is_some_and(|report| (report.generation, report.state) == (2, State::Failed))
+    });
+    let shown = status(&fleet, "a");
+    assert_eq!((&shown["state"], &shown["hosts"]["done"]), (&"held".into(), &0.into()), "{shown:#}");
+    let (code, text) = fleet.say("a", &["fleet", "skip", ORDER]);
+    assert_eq!(code, 0, "{text}");
+    fleet.until("it is done", |fleet| status(fleet, "a")["state"] == "done");
+    fleet.write("f/certcollectd.toml", &whole);
+    fleet.until("the canary has the order again", |fleet| is_done(fleet, "f", ORDER, 2));
+    fleet.assert_calls_kept_apart();
+    figure(
+        "a canary that had lost the order: another host proved the next generation, and its failure held it",
+    );
+}
+
+#[test]
+fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes() {
+    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER, OTHER]) else { return };
+    let keys = |order: &'static str| {
+        [Key::Publication { group: GROUP, order }, Key::Go { group: GROUP, order }].map(|key| key.to_string())
+    };
+    let there = |fleet: &Fleet, keys: &[String]| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        fleet.block_on(fleet.store.get(&keys)).unwrap().iter().filter(|row| row.is_some()).count()
+    };
+    // Of a collector that has one order more, and of before an order came into another group.
+    let (unknown, left) = (keys("new"), vec!["pub/mail/www".to_owned(), "go/mail/www".to_owned()]);
+    let puts: Vec<Row> =
+        unknown.iter().chain(&left).map(|key| Row { key: key.clone(), value: b"{}".into() }).collect();
+    let commit = Commit { puts, ..Commit::default() };
+    assert_eq!(fleet.block_on(fleet.store.commit(&commit)), Committed::Done);
+    fleet.collector("a", "");
+    fleet.follower("f");
+    fleet.next_leader(0);
+    fleet.until("the host has both", |fleet| is_done(fleet, "f", ORDER, 1) && is_done(fleet, "f", OTHER, 1));
+    fleet.until("they spread", |fleet| there(fleet, &keys(ORDER)) == 2);
+    assert_eq!((there(&fleet, &unknown), there(&fleet, &left)), (2, 0));
+
+    take_out_first(&fleet, "a");
+    fleet.until("the order is taken out", |fleet| fleet.read("a/log").contains("is no longer configured"));
+    assert_eq!(there(&fleet, &keys(ORDER)), 2, "what is published of it stays");
+    let (code, text) = fleet.say("a", &["forget", ORDER]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!([ORDER, OTHER, "new"].map(|order| there(&fleet, &keys(order))), [0, 2, 2]);
+    assert!(fleet.is_up_to_date("f", 0), "the host keeps what it has");
+    figure("rows of an order that the leader does not have stayed; those of one that it forgot went");
+}
