@@ -16,10 +16,12 @@ mod watch;
 
 use std::time::Duration;
 
-use certcollectd::effects::shared::{Change, Commit, Compare, News, Row, StoreSettings, Trouble, Watch};
+use certcollectd::effects::shared::{
+    Change, Commit, Committed, Compare, News, Row, Shared, StoreSettings, Trouble, Watch,
+};
 use certcollectd_core::config::fleet::StoreKind;
 
-use self::member::PREFIX;
+use self::member::{LOOK, PATIENCE, PREFIX};
 
 /// A short timeout, no log-in.
 fn settings(kind: StoreKind, endpoints: Vec<String>) -> StoreSettings {
@@ -59,6 +61,17 @@ fn text(value: &Option<Vec<u8>>) -> Option<&str> {
 
 fn is_away(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Away(_))
+}
+
+/// Commits again and again until the store takes it.
+async fn commit_at_last(shared: &Shared, commit: &Commit) {
+    for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+        if shared.commit(commit).await == Committed::Done {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    panic!("the store takes nothing within {PATIENCE:?}");
 }
 
 /// So many changes.

@@ -9,7 +9,7 @@ use certcollectd::effects::shared::{Committed, Shared, StoreSettings, Trouble};
 
 use super::member::{LOOK, PASSWORD, PATIENCE, block_on, free_port};
 use super::server::{Server, endpoint};
-use super::{is_away, lost, put, row};
+use super::{commit_at_last, is_away, lost, put, row};
 
 /// In transaction mode: a connection to the server is a client's for as long as its transaction.
 pub struct Pooler {
@@ -100,7 +100,7 @@ fn a_server_behind_a_pooler_is_found_again() {
         assert!(matches!(&outcome, Committed::Refused(trouble) if is_away(trouble)), "{outcome:?}");
         server.start_again();
         lost(&mut watch).await;
-        while shared.commit(&put("a", "2")).await != Committed::Done {}
+        commit_at_last(&shared, &put("a", "2")).await;
         assert_eq!(shared.list("").await.unwrap().rows, [row("a", "2")]);
     });
 }

@@ -13,7 +13,7 @@ use super::access::certificate;
 use super::member::{PASSWORD, block_on};
 use super::proxy::{Answers, foreign, until};
 use super::server::{Server, endpoint};
-use super::{changes, expect, is_away, lost, put, row, swap, text};
+use super::{changes, commit_at_last, expect, is_away, lost, put, row, swap, text};
 use crate::certs::ca;
 use crate::setting::Setting;
 
@@ -264,7 +264,7 @@ fn a_server_without_a_free_connection_is_said() {
         let Committed::Refused(Trouble::Away(text)) = outcome else { panic!("{outcome:?}") };
         assert!(text.contains("max_connections"), "{text}");
         drop(others);
-        while shared.commit(&put("a", "2")).await != Committed::Done {}
+        commit_at_last(&shared, &put("a", "2")).await;
     });
 }
 
