@@ -26,6 +26,8 @@ use certcollectd_core::fleet::published::{Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{self, Go, Host, Rollout, SILENT, Word, advance};
 
+/// An order is published anew under a higher number so often at most: a host may ask for that without end.
+const RENUMBER_EVERY: Duration = Duration::from_secs(10);
 const PACE: Pace = Pace { together: Duration::from_millis(10), pause: Duration::from_millis(100) };
 
 /// What an operator says of the roll-out of an order.
@@ -115,6 +117,8 @@ pub struct Rollouts {
     groups: HashMap<Arc<str>, Arc<str>>,
     /// Rows of orders that are in another group now.
     left: BTreeSet<String>,
+    /// When an order was last published anew under a higher number.
+    renumbered: HashMap<Box<str>, Time>,
 }
 
 /// This host leads no more.
@@ -130,8 +134,19 @@ impl Rollouts {
         configs: watch::Receiver<Arc<Config>>,
         view: Rc<RefCell<View>>,
     ) -> Rollouts {
-        let (goes, again, groups, left) = (HashMap::new(), BTreeMap::new(), HashMap::new(), BTreeSet::new());
-        Rollouts { shared, ledger, publisher, waves, view, goes, again, configs, groups, left }
+        Rollouts {
+            shared,
+            ledger,
+            publisher,
+            waves,
+            view,
+            goes: HashMap::new(),
+            again: BTreeMap::new(),
+            configs,
+            groups: HashMap::new(),
+            left: BTreeSet::new(),
+            renumbered: HashMap::new(),
+        }
     }
 
     /// Runs for as long as this host leads.
@@ -342,14 +357,21 @@ impl Rollouts {
         self.again.remove(name);
         let before = self.goes.get(name);
         let Some((rollout, group)) = self.look(name, before) else { return Ok(()) };
+        let mut again = rollout.again;
         if let Some(reported) = self.lost_number(name) {
-            // Its change is looked at like any other; if it fails, the same again with the next listing.
-            if let Err(why) = self.publisher.renumber(&group, name, reported).await {
-                tracing::warn!("{why}");
+            let now = clock::now().time;
+            let next = self.renumbered.get(name).map_or(now, |at| *at + RENUMBER_EVERY);
+            if next <= now {
+                self.renumbered.insert(name.into(), now);
+                // Its change is looked at like any other; if it fails, the same again with a later listing.
+                if let Err(why) = self.publisher.renumber(&group, name, reported).await {
+                    tracing::warn!("{why}");
+                }
+                return Ok(());
             }
-            return Ok(());
+            again = Some(again.map_or(next, |again| again.min(next)));
         }
-        if let Some(at) = rollout.again {
+        if let Some(at) = again {
             self.again.insert(name.into(), at);
         }
         {

@@ -1,9 +1,12 @@
-//! Hosts and collectors that do not have all of the fleet's orders.
+//! Hosts and collectors that do not have all of the fleet's orders, or say what is not so of one.
 
 use certcollectd::effects::shared::{Commit, Committed, Row};
+use certcollectd::sources::clock;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::fleet::StoreKind;
+use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::Key;
-use certcollectd_core::fleet::report::State;
+use certcollectd_core::fleet::report::{Report, Seen, State};
 
 use super::super::{Fleet, GROUP};
 use super::{ORDER, status};
@@ -90,4 +93,39 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes() {
     assert_eq!([ORDER, OTHER, "new"].map(|order| there(&fleet, &keys(order))), [0, 2, 2]);
     assert!(fleet.is_up_to_date("f", 0), "the host keeps what it has");
     figure("rows of an order that the leader does not have stayed; those of one that it forgot went");
+}
+
+fn write(fleet: &Fleet, key: Key<'_>, value: Vec<u8>) {
+    let commit = Commit { puts: vec![Row { key: key.to_string(), value }], ..Commit::default() };
+    assert_eq!(fleet.block_on(fleet.store.commit(&commit)), Committed::Done);
+}
+
+#[test]
+fn a_host_that_asks_for_higher_numbers_without_end_gets_few() {
+    const HOST: &str = "liar";
+    const ASKED: u64 = 12;
+    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER]) else { return };
+    let now = || Moment(clock::now().unix());
+    let groups = vec![GROUP.into()];
+    let seen = Seen { at: now(), groups, version: Untrusted::new("0.1.0"), process: "p".into() };
+    write(&fleet, Key::Seen { host: HOST }, seen.to_row());
+    fleet.collector("a", "");
+    fleet.next_leader(0);
+    fleet.until("it is published", |fleet| fleet.is_published(0));
+    let begin = clock::now().time;
+    for _ in 0..ASKED {
+        let generation = fleet.publication(ORDER).unwrap().generation + 1;
+        let report =
+            Report { generation, state: State::Quarantined, reason: Untrusted::new("lost"), at: now() };
+        write(&fleet, Key::Report { host: HOST, order: ORDER }, report.to_row());
+        // The leader has seen it by then.
+        fleet.next_call();
+        fleet.next_call();
+    }
+    // One each ten seconds.
+    let most = 3 + clock::now().time.since(begin).as_secs() / 10;
+    let generation = fleet.publication(ORDER).unwrap().generation;
+    assert!((2..=most).contains(&generation), "generation {generation} of at most {most}");
+    assert!(most < ASKED, "this machine is too slow to tell");
+    figure(&format!("a host asked {ASKED} times for a number of its own: {} given", generation - 1));
 }
