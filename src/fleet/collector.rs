@@ -35,6 +35,7 @@ use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand};
 use certcollectd_core::engine::time::Time;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth, Vitals};
 use certcollectd_core::fleet::lease::{Beat, Candidate, Lease, Limits, MOST_SKEW};
+use certcollectd_core::fleet::published::OTHER_FLEET;
 use certcollectd_core::fleet::rollout::Word;
 use certcollectd_core::fleet::rows;
 
@@ -618,9 +619,10 @@ fn findings(vitals: &FleetVitals, standing: &Standing) -> [(&'static str, Option
         )
     });
     let other = standing.is_stranger.then(|| {
-        "the fleet's store holds another fleet than this host has been in: it does nothing there. Set another `prefix` in [fleet], \
-         or go on with that fleet by `certcollectd fleet accept-restore`"
-            .to_owned()
+        format!(
+            "{OTHER_FLEET}: it does nothing there. Set another `prefix` in [fleet], or go on with that fleet by `certcollectd \
+             fleet accept-restore`"
+        )
     });
     let skewed = standing.skew.filter(|skew| *skew > MOST_SKEW);
     let apart = skewed.map(|skew| {

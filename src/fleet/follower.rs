@@ -34,7 +34,7 @@ use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::{self, Key};
 use certcollectd_core::fleet::progress;
-use certcollectd_core::fleet::published::{Meta, Publication, is_news};
+use certcollectd_core::fleet::published::{Meta, OTHER_FLEET, Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{Go, may_install};
 
@@ -406,11 +406,9 @@ impl Follower {
             }
         };
         match &self.fleet {
-            Some(known) if **known != *meta.id() => Ok(Some(
-                "the store holds another fleet than this host has followed so far: nothing of it is installed until \
-                 `certcollectd fleet accept-restore`"
-                    .into(),
-            )),
+            Some(known) if **known != *meta.id() => Ok(Some(format!(
+                "{OTHER_FLEET}: nothing of it is installed until `certcollectd fleet accept-restore`"
+            ))),
             Some(_) => Ok(None),
             None => {
                 self.fleet = Some(meta.id().into());

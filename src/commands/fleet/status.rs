@@ -20,7 +20,7 @@ use certcollectd_core::engine::time::rfc3339;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
 use certcollectd_core::fleet::keys::{self, GOES, HOSTS, Key, PUBLICATIONS};
 use certcollectd_core::fleet::lease::{Beat, Fence, Rows};
-use certcollectd_core::fleet::published::Meta;
+use certcollectd_core::fleet::published::{Meta, OTHER_FLEET};
 
 pub fn status(path: &Path, json: bool) -> Result<(), Exit> {
     let (config, fleet, name) = super::member(path)?;
@@ -124,7 +124,7 @@ fn went_back(config: &Config, rows: &[Row]) -> Option<String> {
     let mark = |name| reader.mark(name).ok().flatten().filter(|mark| !mark.is_empty());
     match (mark(FLEET), row(Key::Meta).map(Meta::read)) {
         (Some(known), Some(Ok(meta))) if known != meta.id() => {
-            return Some("the store holds another fleet than this host has been in so far".into());
+            return Some(OTHER_FLEET.into());
         }
         (Some(_), None) => {
             let text = "the store holds nothing of the fleet that this host has been in so far: it was emptied, or is another one";

@@ -17,7 +17,7 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Now;
 use certcollectd_core::fleet::keys::{GOES, Key, PUBLICATIONS, ROWS};
-use certcollectd_core::fleet::published::Meta;
+use certcollectd_core::fleet::published::{Meta, OTHER_FLEET};
 use certcollectd_core::fleet::rows::{self, Boot, Wanted};
 use certcollectd_core::state::RowError;
 
@@ -49,8 +49,7 @@ pub enum Unread {
 #[derive(Debug, thiserror::Error)]
 pub enum Identified {
     #[error(
-        "the store holds another fleet than this host has been in: set another `prefix` in [fleet], or go on with that fleet by \
-         `certcollectd fleet accept-restore`"
+        "{OTHER_FLEET}: set another `prefix` in [fleet], or go on with that fleet by `certcollectd fleet accept-restore`"
     )]
     Other,
     #[error("{0}")]

@@ -212,6 +212,9 @@ pub fn next_generation(
     last.map_or(next, |last| next.min(last.saturating_add(FURTHEST)))
 }
 
+/// What is wrong with a store of another id than the fleet that this host knows. What to do follows.
+pub const OTHER_FLEET: &str = "the fleet's store holds another fleet than the one that this host has been in";
+
 /// The row `meta`: which fleet this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
