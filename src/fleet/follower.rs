@@ -15,12 +15,11 @@ use tokio::time::sleep;
 
 use super::feed::{Fed, Feed, LIST_EVERY, Pace};
 use super::member;
+use super::reports::Reports;
 use crate::daemon::{self, Daemon, Onlooker};
-use crate::effects::files::random_name;
 use crate::effects::install::keys::candidate;
-use crate::effects::shared::{Change, Commit, Committed, Row, Shared, Trouble};
+use crate::effects::shared::{Change, Row, Shared, Trouble};
 use crate::sources::{Inbox, Message, clock};
-use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::{Certificate, Fingerprint, PublicKeys};
 use certcollectd_core::config::fleet::Fleet;
 use certcollectd_core::config::{Config, KeySource, Order};
@@ -29,13 +28,12 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{CommandReply, FleetCommand};
 use certcollectd_core::engine::order::record::{Generation, OrderRecord};
 use certcollectd_core::engine::schedule;
-use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::engine::time::Now;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
-use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::{self, Key};
 use certcollectd_core::fleet::progress;
 use certcollectd_core::fleet::published::{Meta, OTHER_FLEET, Publication, is_news};
-use certcollectd_core::fleet::report::{Report, Seen, State};
+use certcollectd_core::fleet::report::{Report, State};
 use certcollectd_core::fleet::rollout::{Go, may_install};
 
 /// Nothing is waited for together: hosts are to be quick. But all of them lose their watches at once when a member of the
@@ -45,14 +43,10 @@ fn pace(name: &str) -> Pace {
     Pace { together: Duration::ZERO, pause }
 }
 
-/// A host that says nothing for three times as long counts as silent.
-const SEEN_EVERY: Duration = Duration::from_secs(300);
 /// A key that is not there yet, a window that is shut, or a store that is not this fleet's, is looked at so often.
 const LOOK: Duration = Duration::from_secs(10);
 /// A fleet has a few authorities; a store that lies may name any number.
 const MOST_LINKS: usize = 256;
-/// After so many on end that are not its own, another host has its name.
-const STRANGERS: u32 = 2;
 /// Requests of operators at once.
 const DESK: usize = 16;
 
@@ -62,6 +56,35 @@ struct View {
     trouble: Option<Trouble>,
     /// The store shows another fleet, or older rows than before.
     behind: Option<String>,
+}
+
+/// What people are told of the store.
+pub(super) struct Said(watch::Sender<View>);
+
+impl Said {
+    pub(super) fn tell_trouble(&self, trouble: Trouble) {
+        // Let go of before it is changed.
+        let behind = self.0.borrow().behind.clone();
+        self.tell(Some(trouble), behind);
+    }
+
+    fn tell(&self, trouble: Option<Trouble>, behind: Option<String>) {
+        self.0.send_if_modified(|view| {
+            let new = View { trouble, behind };
+            let changed = *view != new;
+            if changed {
+                match (&new.trouble, &new.behind) {
+                    (Some(why), _) => tracing::warn!(
+                        "the fleet's store: {why}; what is installed stays, and is looked after"
+                    ),
+                    (None, Some(why)) => tracing::error!("{why}"),
+                    (None, None) => tracing::info!("the fleet's store can be read"),
+                }
+            }
+            *view = new;
+            changed
+        });
+    }
 }
 
 /// Sends the records that were saved.
@@ -105,24 +128,22 @@ pub fn follow(
     daemon.onlooker = Some(Box::new(Reporter(saved)));
     let (configured, configs) = watch::channel(config.clone());
     let known = daemon.records().orders.into_iter().map(|(name, known)| (name, known.record)).collect();
+    let (groups, said) = (fleet.groups.to_vec(), Rc::new(Said(view)));
+    let reports = Reports::new(shared.clone(), name.clone(), groups.clone(), inbox.clone(), said.clone());
     let follower = Follower {
         shared,
-        groups: fleet.groups.to_vec(),
+        groups,
         name,
         entries: entries(config),
         configs,
         inbox,
-        view,
+        said,
+        reports,
         fleet: mark,
         known,
         rows: BTreeMap::new(),
-        signed: None,
-        process: random_name().into(),
-        sign_there: None,
-        strangers: 0,
         links: HashMap::new(),
         given: HashMap::new(),
-        reported: HashMap::new(),
         complaints: HashMap::new(),
         waiting: BTreeSet::new(),
         held: BTreeSet::new(),
@@ -149,27 +170,18 @@ struct Follower {
     /// Where each order stands in the configuration.
     entries: HashMap<Arc<str>, usize>,
     inbox: Inbox,
-    view: watch::Sender<View>,
+    said: Rc<Said>,
+    reports: Reports,
     /// The id of the fleet, once one was seen.
     fleet: Option<Box<str>>,
     /// The records of the orders.
     known: HashMap<Arc<str>, OrderRecord>,
     /// Publications and how far they may spread, by key.
     rows: BTreeMap<String, Vec<u8>>,
-    /// When this host last said that it is there.
-    signed: Option<Time>,
-    /// Random: what it says is this process's.
-    process: Box<str>,
-    /// What stood there last, as far as is known.
-    sign_there: Option<Vec<u8>>,
-    /// How many times on end that was new, and not its own.
-    strangers: u32,
     /// Certificates of chains, not more than [`MOST_LINKS`].
     links: HashMap<Fingerprint, Vec<u8>>,
     /// What the engine was given and does not show yet.
     given: HashMap<Arc<str>, (u64, Fingerprint)>,
-    /// The last reports that the store has.
-    reported: HashMap<Arc<str>, (u64, State, String)>,
     /// What is wrong with what is published of an order.
     complaints: HashMap<Arc<str>, String>,
     /// Orders whose key is not there yet, or whose window is shut.
@@ -186,17 +198,17 @@ impl Follower {
     ) {
         let mut feed = self.feed();
         loop {
-            let is_behind = self.view.borrow().behind.is_some();
+            let is_behind = self.said.0.borrow().behind.is_some();
             let look = if self.waiting.is_empty() && !is_behind { LIST_EVERY } else { LOOK };
             tokio::select! {
                 fed = feed.next() => match fed {
                     Fed::All(rows) => {
                         if let Err(trouble) = self.begin_anew(rows).await {
-                            self.tell_trouble(trouble);
+                            self.said.tell_trouble(trouble);
                         }
                     }
                     Fed::Changed(changes) => self.take(changes).await,
-                    Fed::Away(trouble) => self.tell_trouble(trouble),
+                    Fed::Away(trouble) => self.said.tell_trouble(trouble),
                 },
                 saved = records.recv() => match saved {
                     Some((name, record)) => {
@@ -218,7 +230,7 @@ impl Follower {
                 // Somebody may have set it right.
                 () = sleep(look), if is_behind => {
                     if let Ok(None) = self.other_fleet().await {
-                        self.tell(None, None);
+                        self.said.tell(None, None);
                         feed = self.feed();
                     }
                 }
@@ -235,7 +247,7 @@ impl Follower {
     async fn answer(&mut self, command: &FleetCommand) -> CommandReply {
         match command {
             FleetCommand::AcceptRestore => {
-                let Some(why) = self.view.borrow().behind.clone() else {
+                let Some(why) = self.said.0.borrow().behind.clone() else {
                     return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
                 };
                 self.fleet = None;
@@ -252,35 +264,11 @@ impl Follower {
         }
     }
 
-    fn tell_trouble(&self, trouble: Trouble) {
-        // Let go of before it is changed.
-        let behind = self.view.borrow().behind.clone();
-        self.tell(Some(trouble), behind);
-    }
-
-    fn tell(&self, trouble: Option<Trouble>, behind: Option<String>) {
-        self.view.send_if_modified(|view| {
-            let new = View { trouble, behind };
-            let changed = *view != new;
-            if changed {
-                match (&new.trouble, &new.behind) {
-                    (Some(why), _) => tracing::warn!(
-                        "the fleet's store: {why}; what is installed stays, and is looked after"
-                    ),
-                    (None, Some(why)) => tracing::error!("{why}"),
-                    (None, None) => tracing::info!("the fleet's store can be read"),
-                }
-            }
-            *view = new;
-            changed
-        });
-    }
-
     /// All rows, as they are now.
     async fn begin_anew(&mut self, rows: Vec<Row>) -> Result<(), Trouble> {
         let behind = self.other_fleet().await?;
         let is_behind = behind.is_some();
-        self.tell(None, behind);
+        self.said.tell(None, behind);
         let rows = if is_behind { Vec::new() } else { rows };
         let rows: BTreeMap<String, Vec<u8>> = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let before = std::mem::replace(&mut self.rows, rows);
@@ -288,16 +276,17 @@ impl Follower {
             return Ok(());
         }
         self.given.clear();
-        self.compare_reports().await?;
+        let Follower { reports, known, entries, .. } = self;
+        reports.compare(|order, report| is_untrue(known, entries, order, report)).await?;
         let is_new = |key: &&String| before.get(*key) != self.rows.get(*key);
         let changed = self.rows.keys().filter(is_new).filter_map(|key| order_of(key));
         // What it has not reported yet may have become urgent.
-        let open = |order: &Arc<str>| match self.reported.get(order) {
+        let open = |order: &Arc<str>| match self.reports.known(order) {
             None => true,
             // The refusal may have been caused by this machine: its roots, its clock.
-            Some((_, State::Quarantined, _)) => true,
-            Some((_, State::Done | State::Working | State::Failed, _)) => false,
-            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured, _)) => true,
+            Some((_, State::Quarantined)) => true,
+            Some((_, State::Done | State::Working | State::Failed)) => false,
+            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured)) => true,
         };
         let held = std::mem::take(&mut self.held);
         let open = self.published().into_iter().filter(open);
@@ -307,86 +296,6 @@ impl Follower {
             self.judge_again(order).await;
         }
         Ok(())
-    }
-
-    /// The reports that the store has are those that this host has made, and it knows of this host.
-    async fn compare_reports(&mut self) -> Result<(), Trouble> {
-        let own = self.shared.list(&keys::host(&self.name)).await?.rows;
-        let mut known = HashMap::new();
-        for row in &own {
-            if let Some(Key::Report { order, .. }) = Key::parse(&row.key)
-                && let Ok(report) = Report::read(&row.value)
-            {
-                known.insert(order, report);
-            }
-        }
-        // One whose answer was lost may have come after a newer one.
-        self.reported.retain(|order, (generation, state, _)| {
-            known.get(&**order).is_some_and(|row| (row.generation, row.state) == (*generation, *state))
-        });
-        let untrue: Vec<Arc<str>> = known
-            .iter()
-            .filter(|(order, report)| self.is_untrue(order, report))
-            .map(|(order, _)| (*order).into())
-            .collect();
-        for order in untrue {
-            self.take_back(&order).await;
-        }
-        let seen = Key::Seen { host: &self.name }.to_string();
-        let sign = own.iter().find(|row| row.key == seen).map(|row| row.value.clone());
-        let is_own = sign
-            .as_ref()
-            .and_then(|sign| Seen::read(sign).ok())
-            .is_some_and(|seen| seen.process == self.process);
-        let before = std::mem::replace(&mut self.sign_there, sign);
-        self.tell_namesake(!is_own && before.is_some() && before != self.sign_there).await;
-        let is_recent = self.signed.is_some_and(|at| clock::now().time.since(at) < SEEN_EVERY);
-        if !(is_own && is_recent) {
-            self.sign().await;
-        }
-        Ok(())
-    }
-
-    /// A new sign that is not its own may be one of before the store was restored; the one after that is not.
-    async fn tell_namesake(&mut self, is_strange: bool) {
-        let text = || {
-            format!(
-                "another host of the fleet is called {} as well, and each takes the other's reports for its own: give one of \
-                 them another `name` in [fleet]",
-                self.name
-            )
-        };
-        match is_strange {
-            true if self.strangers == STRANGERS => {}
-            true => {
-                self.strangers += 1;
-                if self.strangers == STRANGERS {
-                    let text = text();
-                    tracing::warn!("{text}");
-                    let _ = self.inbox.send(Message::Finding { text, holds: true }).await;
-                }
-            }
-            false if self.strangers == STRANGERS => {
-                self.strangers = 0;
-                let _ = self.inbox.send(Message::Finding { text: text(), holds: false }).await;
-            }
-            false => self.strangers = 0,
-        }
-    }
-
-    /// A host that has lost its state would count as done, one that was given the order since would have no part in it, and
-    /// neither gets a turn.
-    fn is_untrue(&self, order: &str, report: &Report) -> bool {
-        let is_begun = match report.state {
-            State::Done | State::Working | State::Failed => true,
-            State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
-            State::NotConfigured => return self.entries.contains_key(order),
-        };
-        let offered = self.known.get(order).and_then(|record| record.offered.as_deref());
-        let is_known = offered.is_some_and(|offered| {
-            offered.generation == report.generation || offered.highest == Some(report.generation)
-        });
-        is_begun && self.entries.contains_key(order) && !is_known
     }
 
     /// Why what the store holds is not this host's fleet, or not any more.
@@ -419,7 +328,7 @@ impl Follower {
     }
 
     async fn take(&mut self, changes: Vec<Change>) {
-        if self.view.borrow().behind.is_some() {
+        if self.said.0.borrow().behind.is_some() {
             return;
         }
         let mut orders = BTreeSet::new();
@@ -440,7 +349,7 @@ impl Follower {
         if self.fleet.is_none()
             && let Err(trouble) = self.other_fleet().await
         {
-            return self.tell_trouble(trouble);
+            return self.said.tell_trouble(trouble);
         }
         self.consider_all(orders).await;
     }
@@ -488,7 +397,7 @@ impl Follower {
             self.given.remove(name);
             let (state, reason) = progress::of(&entry.settings.probes, record, leaf);
             self.complain(name, None).await;
-            return self.report(name, generation, state, reason).await;
+            return self.reports.report(name, generation, state, reason).await;
         }
         if self.given.get(name) == Some(&(generation, leaf)) {
             return;
@@ -517,7 +426,7 @@ impl Follower {
             };
             let serves_it = installed.is_some_and(|(_, own)| own.fingerprint == leaf);
             if let Some((counted, state, reason)) = report {
-                self.report(name, counted, state, reason).await;
+                self.reports.report(name, counted, state, reason).await;
             }
             if serves_it {
                 return self.complain(name, None).await;
@@ -528,15 +437,15 @@ impl Follower {
         self.complain(name, None).await;
         let bundle = match self.bundle(&publication).await {
             Ok(bundle) => bundle,
-            Err(why) => return self.report(name, generation, State::Quarantined, why).await,
+            Err(why) => return self.reports.report(name, generation, State::Quarantined, why).await,
         };
         if let Some(why) = lacks_key(entry, &publication) {
             self.waiting.insert(name.clone());
-            return self.report(name, generation, State::WaitsForKey, why).await;
+            return self.reports.report(name, generation, State::WaitsForKey, why).await;
         }
         if is_shut(&config, entry, own, clock::now().unix()) {
             self.waiting.insert(name.clone());
-            return self.report(name, generation, State::WaitsForWindow, String::new()).await;
+            return self.reports.report(name, generation, State::WaitsForWindow, String::new()).await;
         }
         self.waits_no_more(name).await;
         let go = Key::Go { group, order: name }.to_string();
@@ -546,14 +455,14 @@ impl Follower {
             return;
         }
         self.given.insert(name.clone(), (generation, leaf));
-        self.report(name, generation, State::Working, "it is being installed".into()).await;
+        self.reports.report(name, generation, State::Working, "it is being installed").await;
         let message = Message::Published { order: name.clone(), generation, bundle };
         let _ = self.inbox.send(message).await;
     }
 
     /// What was refused goes to the engine once more.
     async fn judge_again(&mut self, name: &Arc<str>) {
-        let Some((generation, State::Quarantined, _)) = self.reported.get(name).cloned() else { return };
+        let Some((generation, State::Quarantined)) = self.reports.known(name) else { return };
         let offered = self.known.get(name).and_then(|record| record.offered.as_deref()).copied();
         let Some((_, row)) = self.publication(name) else { return };
         let (Some(offered), Ok(publication)) = (offered, read(name, row)) else { return };
@@ -575,7 +484,7 @@ impl Follower {
         let Some((_, row)) = self.publication(name) else { return };
         if let Ok(publication) = read(name, row) {
             let reason = "this host has no such order in its configuration".to_owned();
-            self.report(name, publication.generation, State::NotConfigured, reason).await;
+            self.reports.report(name, publication.generation, State::NotConfigured, reason).await;
         }
     }
 
@@ -621,66 +530,40 @@ impl Follower {
         }
     }
 
-    async fn report(&mut self, order: &Arc<str>, generation: u64, state: State, reason: String) {
-        let report = (generation, state, reason);
-        if self.reported.get(order) == Some(&report) {
-            return;
-        }
-        let row =
-            Report { generation, state, reason: Untrusted::new(&report.2), at: Moment(clock::now().unix()) };
-        let key = Key::Report { host: &self.name, order }.to_string();
-        if self.put(key, row.to_row()).await {
-            self.reported.insert(order.clone(), report);
-        }
-    }
-
     /// A report that an order waits, or is not there, is taken back: its host may have leave now.
     async fn waits_no_more(&mut self, order: &Arc<str>) {
-        let is_over = match self.reported.get(order) {
-            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured, _)) => true,
-            Some((_, State::Done | State::Working | State::Failed | State::Quarantined, _)) | None => false,
+        let is_over = match self.reports.known(order) {
+            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured)) => true,
+            Some((_, State::Done | State::Working | State::Failed | State::Quarantined)) | None => false,
         };
         if is_over {
-            self.take_back(order).await;
-        }
-    }
-
-    async fn take_back(&mut self, order: &Arc<str>) {
-        let key = Key::Report { host: &self.name, order }.to_string();
-        let commit = Commit { deletes: vec![key], ..Commit::default() };
-        if matches!(self.shared.commit(&commit).await, Committed::Done) {
-            self.reported.remove(order);
-        }
-    }
-
-    /// Says that this host is there.
-    async fn sign(&mut self) {
-        let groups = self.groups.iter().map(|group| (**group).into()).collect();
-        let version = Untrusted::new(env!("CARGO_PKG_VERSION"));
-        let (at, process) = (Moment(clock::now().unix()), self.process.clone());
-        let row = Seen { at, groups, version, process }.to_row();
-        if self.put(Key::Seen { host: &self.name }.to_string(), row.clone()).await {
-            self.signed = Some(clock::now().time);
-            self.sign_there = Some(row);
-        }
-    }
-
-    async fn put(&self, key: String, value: Vec<u8>) -> bool {
-        let commit = Commit { puts: vec![Row { key, value }], ..Commit::default() };
-        match self.shared.commit(&commit).await {
-            Committed::Done => true,
-            // The same again with the next listing.
-            Committed::Fenced | Committed::Unknown(_) => false,
-            Committed::Refused(trouble) => {
-                self.tell_trouble(trouble);
-                false
-            }
+            self.reports.take_back(order).await;
         }
     }
 }
 
 fn entries(config: &Config) -> HashMap<Arc<str>, usize> {
     config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect()
+}
+
+/// A host that has lost its state would count as done, one that was given the order since would have no part in it, and
+/// neither gets a turn.
+fn is_untrue(
+    known: &HashMap<Arc<str>, OrderRecord>,
+    entries: &HashMap<Arc<str>, usize>,
+    order: &str,
+    report: &Report,
+) -> bool {
+    let is_begun = match report.state {
+        State::Done | State::Working | State::Failed => true,
+        State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+        State::NotConfigured => return entries.contains_key(order),
+    };
+    let offered = known.get(order).and_then(|record| record.offered.as_deref());
+    let is_known = offered.is_some_and(|offered| {
+        offered.generation == report.generation || offered.highest == Some(report.generation)
+    });
+    is_begun && entries.contains_key(order) && !is_known
 }
 
 /// The order that a publication, or how far it may spread, is about.

@@ -8,6 +8,7 @@
 //! | [`hints`] | push notifications that came to another collector than the leader |
 //! | [`member`] | what both roles need: the store, the name, how the host stands |
 //! | [`moving`] | a host's own state becomes a fleet's, and back |
+//! | [`reports`] | what a follower says of itself |
 //! | [`rollouts`] | what hosts report, and how far each generation may spread: the leader's |
 
 pub mod collector;
@@ -16,4 +17,5 @@ pub mod follower;
 pub mod hints;
 pub mod member;
 pub mod moving;
+pub mod reports;
 pub mod rollouts;
