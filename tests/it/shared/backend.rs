@@ -233,7 +233,12 @@ impl Server {
 
 /// Each of these, which takes the kind of the store, is a test for each kind.
 macro_rules! on_each_store {
-    ($($test:ident),*) => {
+    // With PostgreSQL by tests/proof only.
+    (etcd at once: $($test:ident),*) => {
+        $crate::shared::backend::on_each_store!(@ [#[ignore = "the same on the other store; tests/proof runs it"]] $($test),*);
+    };
+    ($($test:ident),*) => { $crate::shared::backend::on_each_store!(@ [] $($test),*); };
+    (@ $ignored:tt $($test:ident),*) => {
         mod etcd {
             $(#[test]
             fn $test() {
@@ -241,10 +246,14 @@ macro_rules! on_each_store {
             })*
         }
         mod postgres {
-            $(#[test]
-            fn $test() {
-                super::$test(certcollectd_core::config::fleet::StoreKind::Postgres);
-            })*
+            $($crate::shared::backend::on_each_store!(@ one $ignored $test);)*
+        }
+    };
+    (@ one [$($ignored:tt)*] $test:ident) => {
+        $($ignored)*
+        #[test]
+        fn $test() {
+            super::$test(certcollectd_core::config::fleet::StoreKind::Postgres);
         }
     };
 }

@@ -6,6 +6,7 @@ use certcollectd_sandbox::{Fault, FaultSpec};
 use super::super::Fleet;
 use super::{Way, Ways, collectors};
 use crate::proof::{figure, number};
+use crate::shared::backend::on_each_store;
 
 /// What is cut while the vendor answers.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +40,12 @@ impl Cut {
     }
 }
 
-#[test]
-fn a_call_that_is_cut_off_is_made_once_and_its_certificate_published() {
+on_each_store!(etcd at once: a_call_that_is_cut_off_is_made_once_and_its_certificate_published);
+
+fn a_call_that_is_cut_off_is_made_once_and_its_certificate_published(store: StoreKind) {
     let rounds = number("FLEET_CUTS", 1);
     println!("FLEET_CUTS={rounds}");
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &["www"]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &["www"]) else { return };
     // Less than the daemons wait.
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 600 })).unwrap();
     let ways = collectors(&mut fleet);

@@ -11,6 +11,7 @@ use certcollectd_core::fleet::lease::{Beat, Fence, MOST_SKEW};
 use super::super::{Fleet, LEASE, LOOK};
 use super::ORDER;
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 const APART: Duration = Duration::from_secs(65);
 
@@ -26,10 +27,11 @@ fn beat(fleet: &Fleet, number: u64) {
     assert_eq!(fleet.block_on(fleet.store.commit(&Commit { puts, ..Commit::default() })), Committed::Done);
 }
 
-#[test]
-fn a_clock_that_is_apart_is_said_and_counts_twice_the_lease() {
+on_each_store!(etcd at once: a_clock_that_is_apart_is_said_and_counts_twice_the_lease);
+
+fn a_clock_that_is_apart_is_said_and_counts_twice_the_lease(store: StoreKind) {
     assert!(APART > MOST_SKEW);
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
     fleet.collector("a", "");
     let mut number = 0;
     fleet.until("it says so", |fleet| {

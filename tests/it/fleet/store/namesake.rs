@@ -5,6 +5,7 @@ use certcollectd_core::config::fleet::StoreKind;
 use super::super::Fleet;
 use super::{HOST, ORDER, is_settled};
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 /// A host's daemon starts anew, and calls itself something else.
 fn rename(fleet: &mut Fleet, host: &str, from: &str, to: &str) {
@@ -21,9 +22,10 @@ fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
     fleet.say(host, &["status", "--nagios"]).1.contains(what)
 }
 
-#[test]
-fn hosts_with_one_name_say_so_until_one_has_another() {
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER]) else { return };
+on_each_store!(etcd at once: hosts_with_one_name_say_so_until_one_has_another);
+
+fn hosts_with_one_name_say_so_until_one_has_another(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
     fleet.collector("a", "");
     fleet.follower(HOST);
     let (_, term) = fleet.next_leader(0);

@@ -11,6 +11,7 @@ use certcollectd_core::fleet::report::{Report, Seen, State};
 use super::super::{Fleet, GROUP};
 use super::{ORDER, status};
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 const OTHER: &str = "api";
 
@@ -30,9 +31,10 @@ fn is_done(fleet: &Fleet, host: &str, order: &str, generation: u64) -> bool {
         .is_some_and(|report| (report.generation, report.state) == (generation, State::Done))
 }
 
-#[test]
-fn a_canary_without_the_order_proves_nothing_until_it_has_it() {
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER, OTHER]) else { return };
+on_each_store!(etcd at once: a_canary_without_the_order_proves_nothing_until_it_has_it, what_a_leader_does_not_know_stays_and_what_it_forgets_goes, a_host_that_asks_for_higher_numbers_without_end_gets_few);
+
+fn a_canary_without_the_order_proves_nothing_until_it_has_it(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER, OTHER]) else { return };
     fleet.collector("a", "wave = [{ hosts = [\"f\"] }, { share = 1.0 }]");
     fleet.follower("f");
     fleet.next_leader(0);
@@ -62,9 +64,8 @@ fn a_canary_without_the_order_proves_nothing_until_it_has_it() {
     );
 }
 
-#[test]
-fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes() {
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER, OTHER]) else { return };
+fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER, OTHER]) else { return };
     let keys = |order: &'static str| {
         [Key::Publication { group: GROUP, order }, Key::Go { group: GROUP, order }].map(|key| key.to_string())
     };
@@ -100,11 +101,10 @@ fn write(fleet: &Fleet, key: Key<'_>, value: Vec<u8>) {
     assert_eq!(fleet.block_on(fleet.store.commit(&commit)), Committed::Done);
 }
 
-#[test]
-fn a_host_that_asks_for_higher_numbers_without_end_gets_few() {
+fn a_host_that_asks_for_higher_numbers_without_end_gets_few(store: StoreKind) {
     const HOST: &str = "liar";
     const ASKED: u64 = 12;
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER]) else { return };
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
     let now = || Moment(clock::now().unix());
     let groups = vec![GROUP.into()];
     let seen = Seen { at: now(), groups, version: Untrusted::new("0.1.0"), process: "p".into() };

@@ -9,6 +9,7 @@ use super::super::Fleet;
 use super::{CANARY, ORDER, assert_waves, count, name, reports, status, waves};
 use crate::probe::{Served, tls};
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 const HOSTS: usize = 5;
 
@@ -19,9 +20,10 @@ fn reload(fleet: &Fleet, served: &Served) {
     served.serve(&[(chain, &fleet.key)]);
 }
 
-#[test]
-fn a_canary_that_serves_the_old_one_holds_all_others() {
-    let Some(mut fleet) = Fleet::start(StoreKind::Etcd, 1, &[ORDER]) else { return };
+on_each_store!(etcd at once: a_canary_that_serves_the_old_one_holds_all_others);
+
+fn a_canary_that_serves_the_old_one_holds_all_others(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
     for name in ["a", "b"] {
         fleet.collector(name, &waves());
     }

@@ -6,6 +6,7 @@ use certcollectd_core::fleet::report::State;
 use super::super::Fleet;
 use super::{ORDER, SECOND, assert_waves, count, name, reports, settled, status};
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 const HOSTS: usize = 8;
 /// Of the second wave, and of the last.
@@ -19,9 +20,10 @@ fn vanish(fleet: &mut Fleet, host: &str, generation: u64) {
     fleet.kill(host);
 }
 
-#[test]
-fn hosts_that_vanish_hold_those_after_them_until_somebody_says_so() {
-    let Some((mut fleet, leader, term)) = settled(StoreKind::Etcd, HOSTS) else { return };
+on_each_store!(etcd at once: hosts_that_vanish_hold_those_after_them_until_somebody_says_so);
+
+fn hosts_that_vanish_hold_those_after_them_until_somebody_says_so(store: StoreKind) {
+    let Some((mut fleet, leader, term)) = settled(store, HOSTS) else { return };
     for host in LOST {
         fleet.write(&format!("{host}/busy"), "");
     }
