@@ -1,6 +1,7 @@
 //! The leader stands still for longer than its lease: at any moment, and when the timer of a call is set.
 
 mod control;
+mod timer;
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};

@@ -44,10 +44,10 @@ pub fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Builds `tests/proof.d/<name>.c` into a directory.
-fn compile(name: &str, dir: &Path) -> Result<PathBuf, String> {
+pub fn compile(name: &str, flags: &[&str], dir: &Path) -> Result<PathBuf, String> {
     let binary = dir.join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/proof.d/{name}.c"));
-    match Command::new("cc").arg("-O1").arg("-o").arg(&binary).arg(source).output() {
+    match Command::new("cc").arg("-O1").arg("-o").arg(&binary).arg(source).args(flags).output() {
         Ok(output) if output.status.success() => Ok(binary),
         Ok(output) => Err(format!("cc: {}", said(&output).1)),
         Err(error) => Err(format!("a C compiler is needed: {error}")),
@@ -82,7 +82,7 @@ impl Nth {
             return Err("the tracer is written for Linux on x86-64".into());
         }
         let dir = tempfile::tempdir().unwrap();
-        let nth = Nth { binary: compile("nth", dir.path())?, _dir: dir };
+        let nth = Nth { binary: compile("nth", &[], dir.path())?, _dir: dir };
         let tried =
             Command::new(&nth.binary).args(["--log", "/dev/null", "--", "/bin/true"]).output().unwrap();
         if !tried.status.success() {

@@ -493,7 +493,7 @@ fn any_writes_that_a_power_cut_leaves_are_borne() {
         Err(why) => return skip(&why),
     };
     let dir = tempfile::tempdir().unwrap();
-    let server = match compile("blocklog", dir.path()) {
+    let server = match compile("blocklog", &[], dir.path()) {
         Ok(server) => server,
         Err(why) => return skip(&why),
     };
