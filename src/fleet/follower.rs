@@ -196,6 +196,7 @@ impl Follower {
         mut records: mpsc::UnboundedReceiver<(Arc<str>, OrderRecord)>,
         mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>,
     ) {
+        tracing::info!("{} takes what its fleet publishes for {}", self.name, self.groups.join(", "));
         let mut feed = self.feed();
         loop {
             let is_behind = self.said.0.borrow().behind.is_some();
