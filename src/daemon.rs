@@ -23,6 +23,7 @@ use crate::effects::shared::publish::Publisher;
 use crate::effects::store::save::Store;
 use crate::sources::alarm::Alarm;
 use crate::sources::textfile::{self, Textfile};
+use crate::sources::watch::{message, reread};
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
 use certcollectd_core::config::Config;
@@ -409,7 +410,7 @@ impl Daemon {
         let turn = self.rereading.clone();
         spawn_local(async move {
             let _turn = turn.acquire().await;
-            let message = crate::sources::watch::reread(path).await;
+            let message = message(reread(path).await);
             let _ = inbox.send(message).await;
         });
     }

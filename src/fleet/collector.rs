@@ -373,9 +373,8 @@ impl Collector {
     /// Reads the configuration again, as it is now.
     async fn reread(&mut self) {
         match watched::reread(self.path.clone()).await {
-            Message::Configured { config, warnings } => self.configure(config, &warnings),
-            Message::Misconfigured(text) => self.misconfigured(&text),
-            _ => {}
+            Ok(found) => self.configure(found.config, &found.warnings),
+            Err(invalid) => self.misconfigured(&invalid.text),
         }
     }
 

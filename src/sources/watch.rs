@@ -303,11 +303,11 @@ async fn read_apart(path: PathBuf) -> Result<LoadedConfig, InvalidConfig> {
 }
 
 /// Answers a requested reload: reread whatever the files look like.
-pub async fn reread(path: PathBuf) -> Message {
-    message(read_apart(path).await)
+pub async fn reread(path: PathBuf) -> Result<LoadedConfig, InvalidConfig> {
+    read_apart(path).await
 }
 
-fn message(read: Result<LoadedConfig, InvalidConfig>) -> Message {
+pub fn message(read: Result<LoadedConfig, InvalidConfig>) -> Message {
     match read {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
         Err(invalid) => Message::Misconfigured(invalid.text),
