@@ -292,9 +292,11 @@ fn is_last(waves: &[Wave], wave: usize) -> bool {
     wave + 1 >= waves.len()
 }
 
-/// The hosts by rank.
+/// The hosts by rank, without those that do not have the order.
 struct Group<'a> {
     now: Now,
+    /// There are hosts, and none of them has the order.
+    is_without: bool,
     hosts: Vec<Member<'a>>,
     by_name: HashMap<&'a str, usize>,
 }
@@ -353,7 +355,7 @@ impl Member<'_> {
 }
 
 impl<'a> Group<'a> {
-    fn new(order: &str, generation: u64, hosts: &[Host<'a>], now: Now) -> Group<'a> {
+    fn new(order: &str, generation: u64, all: &[Host<'a>], now: Now) -> Group<'a> {
         let member = |host: &Host<'a>| {
             let report = host.report.filter(|report| report.generation == generation);
             Member {
@@ -366,10 +368,11 @@ impl<'a> Group<'a> {
             }
         };
         let takes_part = |host: &&Host<'_>| host.report.is_none_or(|report| report.state != NotConfigured);
-        let mut hosts: Vec<Member<'a>> = hosts.iter().filter(takes_part).map(member).collect();
+        let mut hosts: Vec<Member<'a>> = all.iter().filter(takes_part).map(member).collect();
         hosts.sort_unstable_by_key(|host| (host.rank, host.name));
         let by_name = hosts.iter().enumerate().map(|(at, host)| (host.name, at)).collect();
-        Group { now, hosts, by_name }
+        let is_without = hosts.is_empty() && !all.is_empty();
+        Group { now, is_without, hosts, by_name }
     }
 
     fn get(&self, name: &str) -> Option<&Member<'a>> {
@@ -503,7 +506,8 @@ impl<'a> Group<'a> {
         };
         let mut held_by: Vec<Holder> = self.holders(&go).filter_map(holder).collect();
         held_by.sort_unstable_by(|one, other| one.host.cmp(&other.host));
-        let is_over = go.is_everywhere() && !self.hosts.iter().any(|host| host.is_expected(&go));
+        let is_everywhere = go.is_everywhere() || self.is_without;
+        let is_over = is_everywhere && !self.hosts.iter().any(|host| host.is_expected(&go));
         let state = if !held_by.is_empty() {
             State::Held
         } else if is_over {

@@ -298,6 +298,18 @@ fn a_host_without_the_order_proves_nothing() {
 }
 
 #[test]
+fn an_order_that_no_host_has_waits_for_nobody() {
+    let mut world = three(2);
+    world.says("web-001", NotConfigured);
+    assert_eq!(world.say("web-002", NotConfigured).state, State::Done);
+    assert_eq!(world.let_in().len(), 0);
+    // The first one that has it begins.
+    world.hosts.insert("web-002".into(), (world.now.time, None));
+    assert_eq!(world.step().state, State::Rolling);
+    assert_eq!(world.waiting(), ["web-002"]);
+}
+
+#[test]
 fn the_silent_are_not_waited_for_and_come_in_later() {
     let mut world = World::new(vec![all(Some(2))], 6);
     ["web-001", "web-002", "web-003"].iter().for_each(|host| world.silence(host));
