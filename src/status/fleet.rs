@@ -5,7 +5,7 @@
 //! | a collector | all of it |
 //! | a follower | what is published for its groups, and its own reports; neither the leader nor other hosts |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,8 +15,8 @@ use super::nagios::{self, Verdict};
 use super::screen::{Screen, style_of};
 use super::table::columns;
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::config::count;
 use certcollectd_core::config::fleet::{Collector, Fleet, Role};
+use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::finding::Urgency;
 use certcollectd_core::engine::time::{Now, Time, in_words, rfc3339};
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
@@ -116,6 +116,9 @@ pub struct RolloutStatus {
     /// The hosts that hold it, and why; none where a person does.
     #[serde(skip)]
     held_by: Vec<String>,
+    /// This host has the order.
+    #[serde(skip)]
+    is_configured: bool,
 }
 
 /// Each host that takes the order is one of them.
@@ -224,6 +227,7 @@ impl FleetStatus {
     /// From all rows that this host may read. `vitals` is what its daemon knows, if one runs; `back` why the store is not
     /// to be gone on with, if nobody has accepted that.
     pub fn new<'a>(
+        config: &Config,
         fleet: &Fleet,
         name: &str,
         rows: impl IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -249,8 +253,13 @@ impl FleetStatus {
             host.heard()
                 .is_none_or(|heard| now.unix() - heard >= i64::try_from(SILENT.as_secs()).unwrap_or(0))
         };
+        let configured: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
         for (order, (group, publication)) in &rows.published {
-            status.orders.push(rollout(settings, &rows, order, group, publication, now));
+            let is_configured = configured.contains(&**order);
+            status.orders.push(RolloutStatus {
+                is_configured,
+                ..rollout(settings, &rows, order, group, publication, now)
+            });
         }
         for (host, known) in &rows.hosts {
             status.hosts.push(HostStatus::new(host, known, silent(known)));
@@ -351,8 +360,23 @@ impl FleetStatus {
             let why = "the fleet's store is full, so nothing is collected or published; compact it and raise its quota";
             self.find(Urgency::Critical, why.into());
         }
-        let held = self.orders.iter().filter(|order| order.state == rollout::State::Held.as_str());
-        let held: Vec<(Urgency, String)> = held.map(RolloutStatus::hold).collect();
+        let is_held = |order: &&RolloutStatus| order.state == rollout::State::Held.as_str();
+        // A follower may leave an order of its groups to other hosts.
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.orders.iter().partition(|order| order.is_configured || self.unseen.is_some());
+        let unknown: Vec<&str> = unknown.iter().map(|order| &*order.name).collect();
+        let unknown = (!unknown.is_empty()).then(|| {
+            format!(
+                "published, and not in this collector's configuration: {}; where it leads, no further host is let in. Put them \
+                 back, or end each by `certcollectd forget NAME`",
+                some(&unknown)
+            )
+        });
+        let held: Vec<(Urgency, String)> =
+            known.into_iter().filter(is_held).map(RolloutStatus::hold).collect();
+        if let Some(text) = unknown {
+            self.find(Urgency::Warning, text);
+        }
         for (urgency, text) in held {
             self.find(urgency, text);
         }
@@ -579,6 +603,7 @@ fn rollout(
             silent: counts.silent,
         },
         held_by: held_by.iter().map(holder).collect(),
+        is_configured: true,
     }
 }
 

@@ -82,7 +82,7 @@ fn look(config: &Config, fleet: &Fleet, name: &str) -> Result<FleetStatus, Exit>
         Ok(rows) => {
             let back = went_back(config, &rows).or_else(|| behind(vitals));
             let rows = rows.iter().map(|row| (&*row.key, &*row.value));
-            FleetStatus::new(fleet, name, rows, vitals, back.as_deref(), now)
+            FleetStatus::new(config, fleet, name, rows, vitals, back.as_deref(), now)
         }
         Err(trouble) => FleetStatus::away(fleet, name, &trouble.to_string(), vitals, now),
     })
