@@ -377,6 +377,9 @@ impl Follower {
         let Some(entry) = self.entries.get(name).and_then(|at| config.orders.get(*at)) else {
             return self.not_wanted(name).await;
         };
+        if let Some((_, State::NotConfigured)) = self.reports.known(name) {
+            self.reports.take_back(name).await;
+        }
         let Some(group) = entry.settings.group.as_deref() else { return };
         let key = Key::Publication { group, order: name }.to_string();
         let Some(row) = self.rows.get(&key) else { return };
@@ -531,11 +534,12 @@ impl Follower {
         }
     }
 
-    /// A report that an order waits, or is not there, is taken back: its host may have leave now.
+    /// A report that an order waits is taken back: its host may have leave now.
     async fn waits_no_more(&mut self, order: &Arc<str>) {
         let is_over = match self.reports.known(order) {
-            Some((_, State::WaitsForKey | State::WaitsForWindow | State::NotConfigured)) => true,
-            Some((_, State::Done | State::Working | State::Failed | State::Quarantined)) | None => false,
+            Some((_, State::WaitsForKey | State::WaitsForWindow)) => true,
+            Some((_, State::Done | State::Working | State::Failed)) => false,
+            Some((_, State::Quarantined | State::NotConfigured)) | None => false,
         };
         if is_over {
             self.reports.take_back(order).await;
