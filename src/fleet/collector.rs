@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
-use super::rollouts::{Rollouts, Told, View};
+use super::rollouts::{Forgetting, Rollouts, Told, View};
 use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
@@ -476,7 +476,9 @@ impl Collector {
             Rollouts::new(self.shared.clone(), ledger.clone(), publisher.clone(), waves, configs, view);
         let mut tasks = JoinSet::new();
         tasks.spawn_local(operators.attend(asked));
-        tasks.spawn_local(rollouts.run(told));
+        let (forgetting, forgotten) = mpsc::unbounded_channel();
+        daemon.onlooker = Some(Box::new(Forgetting(forgetting)));
+        tasks.spawn_local(rollouts.run(told, forgotten));
         tasks.spawn_local(hints::collect(self.shared.clone(), ledger.clone(), self.sender.clone()));
         daemon.fleet = Some(daemon::Fleet { vitals, tasks, configured, desk });
         let tenure = Tenure { term, ledger, standing: self.standing.clone() };

@@ -12,22 +12,27 @@ use tokio::time::sleep;
 
 use super::feed::{Fed, Feed, LIST_EVERY, Pace};
 use super::member;
+use crate::daemon::Onlooker;
 use crate::effects::shared::ledger::{Ledger, Unwritten};
 use crate::effects::shared::publish::Publisher;
 use crate::effects::shared::{Change, Row, Shared};
 use crate::sources::clock;
 use certcollectd_core::config::fleet::Wave;
 use certcollectd_core::config::{self, Config};
+use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::CommandReply;
-use certcollectd_core::engine::time::Time;
+use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::HostVitals;
 use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS};
 use certcollectd_core::fleet::published::{Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{self, Go, Host, Rollout, SILENT, Word, advance};
 
-/// An order is published anew under a higher number so often at most: a host may ask for that without end.
-const RENUMBER_EVERY: Duration = Duration::from_secs(10);
+/// Before an order is published anew under a higher number once more, doubled each time up to the last: a host may ask for
+/// that without end. Forgotten after a quiet day.
+const FIRST_RENUMBER: Duration = Duration::from_secs(10);
+const LAST_RENUMBER: Duration = Duration::from_secs(3600);
+const RENUMBER_QUIET: Duration = Duration::from_secs(24 * 3600);
 const PACE: Pace = Pace { together: Duration::from_millis(10), pause: Duration::from_millis(100) };
 
 /// What an operator says of the roll-out of an order.
@@ -100,6 +105,22 @@ impl View {
     }
 }
 
+/// Sends the names of orders that were forgotten.
+#[derive(Debug)]
+pub struct Forgetting(pub mpsc::UnboundedSender<Arc<str>>);
+
+impl Onlooker for Forgetting {
+    fn saved(&mut self, changes: &Changes, _: Now) {
+        for name in &changes.forgotten {
+            let _ = self.0.send(name.clone());
+        }
+    }
+
+    fn look(&mut self, _: Now) -> Duration {
+        Duration::MAX
+    }
+}
+
 /// The leader's roll-outs.
 #[derive(Debug)]
 pub struct Rollouts {
@@ -115,10 +136,12 @@ pub struct Rollouts {
     configs: watch::Receiver<Arc<Config>>,
     /// The group of each order in the configuration.
     groups: HashMap<Arc<str>, Arc<str>>,
-    /// Rows of orders that are in another group now.
+    /// Orders that were forgotten in this term.
+    forgotten: BTreeSet<Arc<str>>,
+    /// Rows of orders that were forgotten, or are in another group now.
     left: BTreeSet<String>,
-    /// When an order was last published anew under a higher number.
-    renumbered: HashMap<Box<str>, Time>,
+    /// When an order was last published anew under a higher number, and how long it is not to be again.
+    renumbered: HashMap<Box<str>, (Time, Duration)>,
 }
 
 /// This host leads no more.
@@ -144,17 +167,22 @@ impl Rollouts {
             again: BTreeMap::new(),
             configs,
             groups: HashMap::new(),
+            forgotten: BTreeSet::new(),
             left: BTreeSet::new(),
             renumbered: HashMap::new(),
         }
     }
 
     /// Runs for as long as this host leads.
-    pub async fn run(mut self, told: mpsc::Receiver<Told>) {
-        let Err(Over) = self.go_on(told).await;
+    pub async fn run(mut self, told: mpsc::Receiver<Told>, forgotten: mpsc::UnboundedReceiver<Arc<str>>) {
+        let Err(Over) = self.go_on(told, forgotten).await;
     }
 
-    async fn go_on(&mut self, mut told: mpsc::Receiver<Told>) -> Result<Infallible, Over> {
+    async fn go_on(
+        &mut self,
+        mut told: mpsc::Receiver<Told>,
+        mut forgotten: mpsc::UnboundedReceiver<Arc<str>>,
+    ) -> Result<Infallible, Over> {
         let mut feed = self.feed();
         loop {
             let again = self.again.values().min().map_or(LIST_EVERY, |at| at.since(clock::now().time));
@@ -167,6 +195,10 @@ impl Rollouts {
                 // All rows are looked at with other eyes.
                 Ok(()) = self.configs.changed() => feed = self.feed(),
                 Some(told) = told.recv() => self.tell(told).await?,
+                Some(order) = forgotten.recv() => {
+                    self.forgotten.insert(order);
+                    feed = self.feed();
+                }
                 () = sleep(again.max(Duration::from_millis(1))) => {
                     let now = clock::now().time;
                     let due = self.again.iter().filter(|(_, at)| **at <= now);
@@ -188,6 +220,8 @@ impl Rollouts {
         let config = self.configs.borrow_and_update().clone();
         let group = |order: &config::Order| Some((order.name.clone(), order.settings.group.clone()?));
         self.groups = config.orders.iter().filter_map(group).collect();
+        let groups = &self.groups;
+        self.forgotten.retain(|order| !groups.contains_key(order));
         let known: BTreeSet<&str> = rows.iter().map(|row| &*row.key).collect();
         {
             let view = &mut *self.view.borrow_mut();
@@ -238,8 +272,8 @@ impl Rollouts {
             Some(Key::Publication { group, order } | Key::Go { group, order })
                 if self.groups.get(order).is_none_or(|known| **known != *group) =>
             {
-                // Of an order that this collector does not have another one may know: it stays until it is forgotten.
-                if self.groups.contains_key(order) {
+                // Of an order that this collector does not have another one may know: it stays until it is forgotten here.
+                if self.groups.contains_key(order) || self.forgotten.contains(order) {
                     self.left.insert(key);
                 }
             }
@@ -342,34 +376,57 @@ impl Rollouts {
         Some((rollout, order.group.clone()))
     }
 
-    /// A number that a host has had, above what is published, which it refuses for nothing else.
-    fn lost_number(&self, name: &str) -> Option<u64> {
+    /// When an order may be published anew once more, if not now; now counts as having been.
+    fn next_renumber(&mut self, name: &str) -> Option<Time> {
+        let now = clock::now().time;
+        let (last, pause) = match self.renumbered.get(name) {
+            Some((last, pause)) if now.since(*last) < RENUMBER_QUIET => (*last, *pause),
+            Some(_) | None => {
+                self.renumbered.insert(name.into(), (now, FIRST_RENUMBER));
+                return None;
+            }
+        };
+        let next = last + pause;
+        if next > now {
+            return Some(next);
+        }
+        self.renumbered.insert(name.into(), (now, LAST_RENUMBER.min(pause * 2)));
+        None
+    }
+
+    /// A host, and the number that it has had, above what is published, which it refuses for nothing else.
+    fn lost_number(&self, name: &str) -> Option<(Box<str>, u64)> {
         let view = self.view.borrow();
         let order = view.orders.get(name)?;
-        let hosts = view.hosts.values().filter(|rows| rows.groups().contains(&order.group));
-        let refused = hosts.filter_map(|rows| rows.reports.get(name)).filter(|report| {
+        let hosts = view.hosts.iter().filter(|(_, rows)| rows.groups().contains(&order.group));
+        let reports = hosts.filter_map(|(host, rows)| Some((host, rows.reports.get(name)?)));
+        let refused = reports.filter(|(_, report)| {
             report.state == State::Quarantined && is_news(Some(order.generation), report.generation)
         });
-        refused.map(|report| report.generation).max()
+        let highest = refused.max_by_key(|(_, report)| report.generation)?;
+        Some((highest.0.clone(), highest.1.generation))
     }
 
     async fn advance(&mut self, name: &str) -> Result<(), Over> {
         self.again.remove(name);
         let before = self.goes.get(name);
         let Some((rollout, group)) = self.look(name, before) else { return Ok(()) };
+        let is_written = before == Some(&rollout.go);
         let mut again = rollout.again;
-        if let Some(reported) = self.lost_number(name) {
-            let now = clock::now().time;
-            let next = self.renumbered.get(name).map_or(now, |at| *at + RENUMBER_EVERY);
-            if next <= now {
-                self.renumbered.insert(name.into(), now);
+        if let Some((host, reported)) = self.lost_number(name) {
+            let next = self.next_renumber(name);
+            if next.is_none() {
+                tracing::warn!(
+                    "order {name}: {host} has had generation {reported}, which the store does not know: it is published anew under \
+                     a higher number"
+                );
                 // Its change is looked at like any other; if it fails, the same again with a later listing.
                 if let Err(why) = self.publisher.renumber(&group, name, reported).await {
                     tracing::warn!("{why}");
                 }
                 return Ok(());
             }
-            again = Some(again.map_or(next, |again| again.min(next)));
+            again = again.into_iter().chain(next).min();
         }
         if let Some(at) = again {
             self.again.insert(name.into(), at);
@@ -383,7 +440,7 @@ impl Rollouts {
                 }
             }
         }
-        if before == Some(&rollout.go) {
+        if is_written {
             return Ok(());
         }
         self.write(name, &group, rollout.go).await.map(drop)
@@ -409,7 +466,13 @@ impl Rollouts {
     async fn tell(&mut self, told: Told) -> Result<(), Over> {
         let Told { order: name, word, reply } = told;
         let Some((rollout, group)) = self.look(&name, self.goes.get(&*name)) else {
-            let text = format!("nothing is published of an order {name}");
+            let text = if self.groups.contains_key(&*name) {
+                format!("nothing is published of the order {name}")
+            } else {
+                format!(
+                    "the collector that leads has no order {name} in its configuration, and spreads nothing of it"
+                )
+            };
             let _ = reply.send(CommandReply::new(false, text));
             return Ok(());
         };

@@ -16,7 +16,7 @@ use crate::effects::store::load::identity;
 use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Now;
-use certcollectd_core::fleet::keys::{GOES, Key, PUBLICATIONS, ROWS};
+use certcollectd_core::fleet::keys::{Key, ROWS};
 use certcollectd_core::fleet::published::{Meta, OTHER_FLEET};
 use certcollectd_core::fleet::rows::{self, Boot, Wanted};
 use certcollectd_core::state::RowError;
@@ -90,28 +90,9 @@ impl Ledger {
         Boot { id: &self.boot, now: (self.clock)(), skew: self.skew }
     }
 
-    /// All of it is durable in the store when it returns. What is forgotten is published no more.
+    /// All of it is durable in the store when it returns.
     pub async fn save(&self, changes: &Changes) -> Result<(), Unwritten> {
-        let mut rows = rows::write(changes, self.boot());
-        if !changes.forgotten.is_empty() {
-            let published = self.published(&changes.forgotten).await.map_err(Unwritten::Trouble)?;
-            rows.extend(published.into_iter().map(|key| (key, None)));
-        }
-        self.write(rows).await
-    }
-
-    /// The rows of these orders that hosts read, in whichever group.
-    async fn published(&self, orders: &[Arc<str>]) -> Result<Vec<String>, Trouble> {
-        let mut found = Vec::new();
-        for prefix in [PUBLICATIONS, GOES] {
-            let rows = self.shared.list(prefix).await?.rows;
-            let is_of_them = |key: &String| {
-                let order = Key::parse(key).and_then(Key::published);
-                order.is_some_and(|order| orders.iter().any(|known| **known == *order))
-            };
-            found.extend(rows.into_iter().map(|row| row.key).filter(is_of_them));
-        }
-        Ok(found)
+        self.write(rows::write(changes, self.boot())).await
     }
 
     /// In several commits, if there are many.

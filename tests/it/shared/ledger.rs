@@ -6,7 +6,6 @@ use std::time::Duration;
 use certcollectd::effects::shared::keeper::Term;
 use certcollectd::effects::shared::ledger::{Ledger, Unwritten};
 use certcollectd::effects::shared::{Commit, Committed, Shared, StoreSettings};
-use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::time::{Now, Time};
 
 use super::member::{Cluster, block_on};
@@ -136,21 +135,5 @@ fn many_rows_are_all_written() {
         ledger.write(rows.chain(large).collect()).await.unwrap();
         assert_eq!(shared.list("rows/orders/").await.unwrap().rows.len(), 250);
         assert_eq!(shared.list("rows/bundles/").await.unwrap().rows.len(), 4);
-    });
-}
-
-#[test]
-fn what_is_forgotten_is_published_no_more() {
-    let Some(cluster) = Cluster::start(1, &[]) else { return };
-    block_on(async {
-        let (shared, ledger) = leading(cluster.connect(), cluster.settings()).await;
-        let gone = ["pub/web/www", "go/web/www", "pub/mail/www"];
-        let kept = ["pub/web/www2", "go/www/web", "hosts/www/orders/www"];
-        let puts = gone.iter().chain(&kept).map(|key| row(key, "{}")).collect();
-        assert_eq!(shared.commit(&Commit { puts, ..Commit::default() }).await, Committed::Done);
-        let forgotten = Changes { forgotten: vec!["www".into()], ..Changes::default() };
-        ledger.save(&forgotten).await.unwrap();
-        assert_eq!(shared.get(&gone).await.unwrap(), [const { None }; 3]);
-        assert!(shared.get(&kept).await.unwrap().iter().all(Option::is_some));
     });
 }
