@@ -138,6 +138,25 @@ fn an_order_goes_on_when_another_account_takes_the_name_of_its_own() {
     }
 }
 
+/// Found by the simulation, seed 9973 of 365 days.
+#[test]
+fn an_order_that_comes_back_to_an_account_of_another_name_keeps_its_time_through_a_crash() {
+    let mut config = world::config(&["www", "b"]);
+    let mut world = World::new(config.clone());
+    world.pass(HOUR);
+    world.reload(world::config(&["b"]));
+    world.pass(Duration::from_secs(60));
+    config.accounts = vec![account("second", "login")];
+    config.orders.iter_mut().for_each(|order| order.account = "second".into());
+    world.reload(config);
+    world.restart();
+    world.pass(DAY);
+    for number in ["www", "b"] {
+        assert!(gaps(&world, number).len() > 5, "{:?}", world.calls);
+        assert!(gaps(&world, number).iter().all(|gap| *gap >= 3 * HOUR), "{:?}", gaps(&world, number));
+    }
+}
+
 #[test]
 fn an_answer_comes_back_to_the_account_that_lost_its_name() {
     let mut config = world::config(&["www", "b"]);

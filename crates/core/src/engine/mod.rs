@@ -150,12 +150,6 @@ impl Engine {
             }
         }
         engine.add_orders();
-        for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
-            match engine.orders.find(&name) {
-                Some(id) => engine.order(id).touch(),
-                None => _ = engine.outbox.unsaved.archived.insert(name),
-            }
-        }
         engine.give_up_adopted(&written);
         for id in engine.orders.ids() {
             engine.recount(id);

@@ -62,6 +62,7 @@ impl Engine {
         let handle: Box<str> = order.handle.identity().into();
         let known = self.orders.archive.remove(&order.name);
         let fresh = known.is_none();
+        let unsaved = self.outbox.unsaved.archived.remove(&order.name);
         let Remembered { mut record, bundle } = known.unwrap_or_else(|| Remembered {
             record: OrderRecord::new(order.account.clone(), handle.clone(), self.now),
             bundle: None,
@@ -147,7 +148,7 @@ impl Engine {
         // What it has from another name's row is lost with that row.
         let inherits =
             fresh && (record.polled.is_some() || record.pushed.is_some() || !record.tokens.is_empty());
-        if another || inherits {
+        if another || inherits || unsaved {
             self.order(id).touch();
         } else if changed || fresh {
             self.order(id).touch_derived();
