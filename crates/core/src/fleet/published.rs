@@ -207,9 +207,10 @@ pub fn next_generation(
     reported: impl IntoIterator<Item = u64>,
 ) -> u64 {
     let last = stored.filter(|stored| is_news(seen, *stored)).or(seen);
-    let highest = reported.into_iter().filter(|reported| is_news(last, *reported)).max();
-    let next = highest.or(last).unwrap_or(0).saturating_add(1);
-    last.map_or(next, |last| next.min(last.saturating_add(FURTHEST)))
+    // Also where nothing was ever published: a host may report any number.
+    let last = last.unwrap_or(0);
+    let highest = reported.into_iter().filter(|reported| is_news(Some(last), *reported)).max();
+    highest.unwrap_or(last).saturating_add(1).min(last.saturating_add(FURTHEST))
 }
 
 /// What is wrong with a store of another id than the fleet that this host knows. What to do follows.
@@ -459,6 +460,7 @@ mod tests {
         // A forgery in the store, which hosts have accepted or not.
         assert_eq!(next_generation(Some(7), Some(1007), [7]), 1008);
         assert_eq!(next_generation(Some(7), Some(u64::MAX), [7, 1007]), 1008);
+        assert_eq!([next_generation(None, None, [u64::MAX]), next_generation(None, None, [7])], [1, 8]);
         // The furthest one takes two steps, because the others can take no longer one.
         assert_eq!(next_generation(Some(7), Some(7), [7 + FURTHEST]), 7 + FURTHEST);
         assert_eq!(next_generation(Some(7), Some(7 + FURTHEST), [7 + FURTHEST]), 8 + FURTHEST);
