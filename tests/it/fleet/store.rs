@@ -51,6 +51,9 @@ fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it(store: S
     let (leader, _) = fleet.next_leader(0);
     let other = if leader == "a" { "b" } else { "a" };
     fleet.until("the first is installed", |fleet| is_settled(fleet));
+    let (code, text) = fleet.say(&leader, &["fleet", "accept-restore"]);
+    assert!(code == 0 && text.contains("nothing"), "{text}");
+    assert_eq!(fleet.leader().map(|(leading, _)| leading), Some(leader.clone()), "it leads on");
     fleet.backend.keep_copy();
     // More than one generation is lost: counting on from the copy would not be enough.
     for _ in 0..2 {
