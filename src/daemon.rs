@@ -155,13 +155,15 @@ impl std::fmt::Debug for Fleet {
     }
 }
 
-/// Somebody at a terminal, who sees what becomes of it.
+/// Whoever is to know what becomes of it: somebody at a terminal, or the host's fleet.
 pub trait Onlooker: std::fmt::Debug {
     /// These records hold from now on.
     fn saved(&mut self, changes: &Changes, now: Now);
 
     /// Looks; how long until it wants to look again.
-    fn look(&mut self, now: Now) -> Duration;
+    fn look(&mut self, _: Now) -> Duration {
+        SLICE
+    }
 }
 
 impl Daemon {

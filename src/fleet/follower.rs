@@ -30,7 +30,7 @@ use certcollectd_core::engine::order::record::{Generation, OrderRecord};
 use certcollectd_core::engine::schedule;
 use certcollectd_core::engine::time::Now;
 use certcollectd_core::engine::vitals::{FleetVitals, StoreHealth};
-use certcollectd_core::fleet::keys::{self, Key};
+use certcollectd_core::fleet::keys::{self, Key, RolloutKey};
 use certcollectd_core::fleet::progress;
 use certcollectd_core::fleet::published::{Meta, OTHER_FLEET, Publication, is_news};
 use certcollectd_core::fleet::report::{Report, State};
@@ -96,10 +96,6 @@ impl Onlooker for Reporter {
         for (name, record) in &changes.orders {
             let _ = self.0.send((name.clone(), record.clone()));
         }
-    }
-
-    fn look(&mut self, _: Now) -> Duration {
-        Duration::MAX
     }
 }
 
@@ -573,7 +569,10 @@ fn is_untrue(
 
 /// The order that a publication, or how far it may spread, is about.
 fn order_of(key: &str) -> Option<Arc<str>> {
-    Key::parse(key)?.published().map(Into::into)
+    match RolloutKey::parse(key)? {
+        RolloutKey::Publication { order, .. } | RolloutKey::Go { order, .. } => Some(order.into()),
+        RolloutKey::Seen { .. } | RolloutKey::Report { .. } => None,
+    }
 }
 
 /// As an enemy may have written it, also one who knows of a mistake in what reads certificates.

@@ -23,7 +23,7 @@ use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::CommandReply;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::HostVitals;
-use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS};
+use certcollectd_core::fleet::keys::{GOES, HOSTS, Key, PUBLICATIONS, RolloutKey};
 use certcollectd_core::fleet::published::{Publication, is_news};
 use certcollectd_core::fleet::report::{Report, Seen, State};
 use certcollectd_core::fleet::rollout::{self, Go, Host, Rollout, SILENT, Word, advance};
@@ -114,10 +114,6 @@ impl Onlooker for Forgetting {
         for name in &changes.forgotten {
             let _ = self.0.send(name.clone());
         }
-    }
-
-    fn look(&mut self, _: Now) -> Duration {
-        Duration::MAX
     }
 }
 
@@ -250,8 +246,8 @@ impl Rollouts {
     fn put(&mut self, Row { key, value }: Row) {
         let now = clock::now().time;
         let mut view = self.view.borrow_mut();
-        match Key::parse(&key) {
-            Some(Key::Seen { host }) => {
+        match RolloutKey::parse(&key) {
+            Some(RolloutKey::Seen { host }) => {
                 if let Ok(seen) = Seen::read(&value) {
                     let rows = view.hosts.entry(host.into()).or_default();
                     if rows.seen.as_ref() != Some(&seen) {
@@ -260,7 +256,7 @@ impl Rollouts {
                     }
                 }
             }
-            Some(Key::Report { host, order }) => {
+            Some(RolloutKey::Report { host, order }) => {
                 if let Ok(report) = Report::read(&value) {
                     let rows = view.hosts.entry(host.into()).or_default();
                     if rows.reports.get(order) != Some(&report) {
@@ -269,7 +265,7 @@ impl Rollouts {
                     }
                 }
             }
-            Some(Key::Publication { group, order } | Key::Go { group, order })
+            Some(RolloutKey::Publication { group, order } | RolloutKey::Go { group, order })
                 if self.groups.get(order).is_none_or(|known| **known != *group) =>
             {
                 // Of an order that this collector does not have another one may know: it stays until it is forgotten here.
@@ -277,28 +273,18 @@ impl Rollouts {
                     self.left.insert(key);
                 }
             }
-            Some(Key::Publication { group, order }) => {
+            Some(RolloutKey::Publication { group, order }) => {
                 if let Ok(publication) = Publication::read(order, &value) {
                     let known = Order { group: group.into(), generation: publication.generation };
                     view.orders.insert(order.into(), known);
                 }
             }
-            Some(Key::Go { order, .. }) => {
+            Some(RolloutKey::Go { order, .. }) => {
                 if let Ok(go) = Go::read(&value) {
                     self.goes.insert(order.into(), go);
                 }
             }
-            Some(
-                Key::Lease
-                | Key::Term
-                | Key::Meta
-                | Key::Salt
-                | Key::Commit
-                | Key::Row { .. }
-                | Key::Chain(_)
-                | Key::Hint { .. },
-            )
-            | None => {}
+            None => {}
         }
     }
 
@@ -311,34 +297,40 @@ impl Rollouts {
                     let groups = |rollouts: &Rollouts, host: &str| {
                         rollouts.view.borrow().hosts.get(host).map(|rows| rows.groups().to_vec())
                     };
-                    let parsed = Key::parse(&key);
-                    if let Some(Key::Seen { host }) = parsed {
-                        let before = groups(self, host);
-                        self.put(row);
-                        // A host that is new changes all roll-outs of its groups.
-                        if before != groups(self, host) {
-                            orders.extend(self.view.borrow().orders.keys().cloned());
+                    match RolloutKey::parse(&key) {
+                        Some(RolloutKey::Seen { host }) => {
+                            let before = groups(self, host);
+                            self.put(row);
+                            // A host that is new changes all roll-outs of its groups.
+                            if before != groups(self, host) {
+                                orders.extend(self.view.borrow().orders.keys().cloned());
+                            }
                         }
-                        continue;
-                    }
-                    self.put(row);
-                    if let Some(Key::Report { order, .. } | Key::Publication { order, .. }) = parsed {
-                        orders.insert(Box::<str>::from(order));
+                        Some(RolloutKey::Report { order, .. } | RolloutKey::Publication { order, .. }) => {
+                            self.put(row);
+                            orders.insert(Box::<str>::from(order));
+                        }
+                        Some(RolloutKey::Go { .. }) => self.put(row),
+                        None => {}
                     }
                 }
                 Change::Deleted(key) => {
                     let view = &mut *self.view.borrow_mut();
-                    if let Some(Key::Seen { host }) = Key::parse(&key) {
-                        view.hosts.remove(host);
-                        orders.extend(view.orders.keys().cloned());
-                    } else if let Some(Key::Report { host, order }) = Key::parse(&key) {
-                        if let Some(rows) = view.hosts.get_mut(host) {
-                            rows.reports.remove(order);
-                            rows.heard = Some(clock::now().time);
+                    match RolloutKey::parse(&key) {
+                        Some(RolloutKey::Seen { host }) => {
+                            view.hosts.remove(host);
+                            orders.extend(view.orders.keys().cloned());
                         }
-                        orders.insert(order.into());
-                    } else if let Some(Key::Publication { order, .. }) = Key::parse(&key) {
-                        view.orders.remove(order);
+                        Some(RolloutKey::Report { host, order }) => {
+                            if let Some(rows) = view.hosts.get_mut(host) {
+                                rows.reports.remove(order);
+                                rows.heard = Some(clock::now().time);
+                            }
+                            orders.insert(order.into());
+                        }
+                        Some(RolloutKey::Publication { order, .. }) => _ = view.orders.remove(order),
+                        // The next listing has it written again.
+                        Some(RolloutKey::Go { .. }) | None => {}
                     }
                 }
             }
@@ -376,21 +368,28 @@ impl Rollouts {
         Some((rollout, order.group.clone()))
     }
 
-    /// When an order may be published anew once more, if not now; now counts as having been.
-    fn next_renumber(&mut self, name: &str) -> Option<Time> {
+    /// Publishes an order under a higher number than a host has had, if the store knows of none and its pause is over; the end
+    /// of the pause, if it is not.
+    async fn renumber(&mut self, name: &str, group: &str, host: &str, reported: u64) -> Option<Time> {
         let now = clock::now().time;
-        let (last, pause) = match self.renumbered.get(name) {
-            Some((last, pause)) if now.since(*last) < RENUMBER_QUIET => (*last, *pause),
-            Some(_) | None => {
-                self.renumbered.insert(name.into(), (now, FIRST_RENUMBER));
-                return None;
-            }
-        };
-        let next = last + pause;
-        if next > now {
-            return Some(next);
+        let last = self.renumbered.get(name).filter(|(at, _)| now.since(*at) < RENUMBER_QUIET);
+        if let Some(end) = last.map(|(at, pause)| *at + *pause).filter(|end| *end > now) {
+            return Some(end);
         }
-        self.renumbered.insert(name.into(), (now, LAST_RENUMBER.min(pause * 2)));
+        let pause = last.map_or(FIRST_RENUMBER, |(_, pause)| LAST_RENUMBER.min(*pause * 2));
+        match self.publisher.renumber(group, name, reported).await {
+            Ok(true) => {
+                self.renumbered.insert(name.into(), (now, pause));
+                tracing::warn!(
+                    "order {name}: {host} has had generation {reported}, of which the store knew nothing: it is published anew \
+                     under a higher number"
+                );
+            }
+            // What it is about has been published, and is yet to come here.
+            Ok(false) => {}
+            // The same again with a later listing.
+            Err(why) => tracing::warn!("{why}"),
+        }
         None
     }
 
@@ -414,19 +413,9 @@ impl Rollouts {
         let is_written = before == Some(&rollout.go);
         let mut again = rollout.again;
         if let Some((host, reported)) = self.lost_number(name) {
-            let next = self.next_renumber(name);
-            if next.is_none() {
-                tracing::warn!(
-                    "order {name}: {host} has had generation {reported}, which the store does not know: it is published anew under \
-                     a higher number"
-                );
-                // Its change is looked at like any other; if it fails, the same again with a later listing.
-                if let Err(why) = self.publisher.renumber(&group, name, reported).await {
-                    tracing::warn!("{why}");
-                }
-                return Ok(());
-            }
-            again = again.into_iter().chain(next).min();
+            // Its change is looked at like any other.
+            let Some(end) = self.renumber(name, &group, &host, reported).await else { return Ok(()) };
+            again = Some(again.map_or(end, |again| again.min(end)));
         }
         if let Some(at) = again {
             self.again.insert(name.into(), at);

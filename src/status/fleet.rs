@@ -116,9 +116,9 @@ pub struct RolloutStatus {
     /// The hosts that hold it, and why; none where a person does.
     #[serde(skip)]
     held_by: Vec<String>,
-    /// This host has the order.
+    /// This collector does not have the order.
     #[serde(skip)]
-    is_configured: bool,
+    is_unknown: bool,
 }
 
 /// Each host that takes the order is one of them.
@@ -255,11 +255,10 @@ impl FleetStatus {
         };
         let configured: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
         for (order, (group, publication)) in &rows.published {
-            let is_configured = configured.contains(&**order);
-            status.orders.push(RolloutStatus {
-                is_configured,
-                ..rollout(settings, &rows, order, group, publication, now)
-            });
+            let mut rollout = rollout(settings, &rows, order, group, publication, now);
+            // A follower may leave an order of its groups to other hosts.
+            rollout.is_unknown = settings.is_some() && !configured.contains(&**order);
+            status.orders.push(rollout);
         }
         for (host, known) in &rows.hosts {
             status.hosts.push(HostStatus::new(host, known, silent(known)));
@@ -360,23 +359,20 @@ impl FleetStatus {
             let why = "the fleet's store is full, so nothing is collected or published; compact it and raise its quota";
             self.find(Urgency::Critical, why.into());
         }
-        let is_held = |order: &&RolloutStatus| order.state == rollout::State::Held.as_str();
-        // A follower may leave an order of its groups to other hosts.
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.orders.iter().partition(|order| order.is_configured || self.unseen.is_some());
-        let unknown: Vec<&str> = unknown.iter().map(|order| &*order.name).collect();
-        let unknown = (!unknown.is_empty()).then(|| {
-            format!(
+        let unknown: Vec<&str> =
+            self.orders.iter().filter(|order| order.is_unknown).map(|order| &*order.name).collect();
+        if !unknown.is_empty() {
+            let text = format!(
                 "published, and not in this collector's configuration: {}; where it leads, no further host is let in. Put them \
                  back, or end each by `certcollectd forget NAME`",
                 some(&unknown)
-            )
-        });
-        let held: Vec<(Urgency, String)> =
-            known.into_iter().filter(is_held).map(RolloutStatus::hold).collect();
-        if let Some(text) = unknown {
+            );
             self.find(Urgency::Warning, text);
         }
+        let is_held =
+            |order: &&RolloutStatus| !order.is_unknown && order.state == rollout::State::Held.as_str();
+        let held: Vec<(Urgency, String)> =
+            self.orders.iter().filter(is_held).map(RolloutStatus::hold).collect();
         for (urgency, text) in held {
             self.find(urgency, text);
         }
@@ -603,7 +599,7 @@ fn rollout(
             silent: counts.silent,
         },
         held_by: held_by.iter().map(holder).collect(),
-        is_configured: true,
+        is_unknown: false,
     }
 }
 

@@ -140,21 +140,22 @@ impl Publisher {
         self.publish(&key, &activate.name, generation, &bundle).await
     }
 
-    /// Publishes what is there under a higher number, unless it has one above `lost`: a host has had that one, and the store has
-    /// forgotten it.
-    pub async fn renumber(&self, group: &str, order: &str, lost: u64) -> Result<(), InstallError> {
+    /// Publishes what is there under a higher number, unless it has one from `lost` on: a host has had that one, and the store
+    /// has forgotten it. Whether it was published.
+    pub async fn renumber(&self, group: &str, order: &str, lost: u64) -> Result<bool, InstallError> {
         let key = Key::Publication { group, order }.to_string();
         let _writing = self.writing.lock().await;
         let Some(Found { publication, bundle }) =
             self.find(&key, order).await.map_err(|why| wrong(&key, &why))?
         else {
-            return Ok(());
+            return Ok(false);
         };
         if publication.generation >= lost {
-            return Ok(());
+            return Ok(false);
         }
         let generation = self.next(order, Some(publication.generation)).await;
-        self.publish(&key, order, generation.map_err(|why| wrong(&key, &why))?, &bundle).await
+        self.publish(&key, order, generation.map_err(|why| wrong(&key, &why))?, &bundle).await?;
+        Ok(true)
     }
 
     async fn publish(

@@ -120,10 +120,13 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// The order that hosts read about here: what is published of it, or how far that may spread.
-    pub fn published(self) -> Option<&'a str> {
+    /// The row of a roll-out that it is, if it is one.
+    pub fn rollout(self) -> Option<RolloutKey<'a>> {
         match self {
-            Key::Publication { order, .. } | Key::Go { order, .. } => Some(order),
+            Key::Publication { group, order } => Some(RolloutKey::Publication { group, order }),
+            Key::Go { group, order } => Some(RolloutKey::Go { group, order }),
+            Key::Seen { host } => Some(RolloutKey::Seen { host }),
+            Key::Report { host, order } => Some(RolloutKey::Report { host, order }),
             Key::Lease
             | Key::Term
             | Key::Meta
@@ -131,10 +134,24 @@ impl<'a> Key<'a> {
             | Key::Commit
             | Key::Row { .. }
             | Key::Chain(_)
-            | Key::Seen { .. }
-            | Key::Report { .. }
             | Key::Hint { .. } => None,
         }
+    }
+}
+
+/// The rows that a roll-out is made of: what hosts read, and what they write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutKey<'a> {
+    Publication { group: &'a str, order: &'a str },
+    Go { group: &'a str, order: &'a str },
+    Seen { host: &'a str },
+    Report { host: &'a str, order: &'a str },
+}
+
+impl<'a> RolloutKey<'a> {
+    /// Reads the row's key; `None` for every other one.
+    pub fn parse(text: &'a str) -> Option<RolloutKey<'a>> {
+        Key::parse(text)?.rollout()
     }
 }
 
