@@ -1,10 +1,13 @@
 //! What the vendor says reaches a person, and a re-issue under way leaves nothing unguarded.
 
+/// Replacements whose outcome is unknown.
+mod replacement;
+
 use std::fs::{remove_dir_all, remove_file};
 use std::time::Duration;
 
 use certcollectd::status::{Explanation, Screen, Status, Verdict, verdict};
-use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
+use certcollectd_core::engine::command::{Command, Target};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::{Now, Time};
@@ -401,124 +404,6 @@ fn explain_reads_as_it_should_during_a_re_issue() {
     "##);
 }
 
-/// An S/MIME order of number 5, and a request for it.
-fn mailbox() -> (World, KeyPair, Command) {
-    use base64::Engine;
-    let mut config = world::config(&["jane"]);
-    world::change(&mut config.orders[0], |settings| {
-        settings.product = certcollectd_core::api::Product::Smime;
-        settings.cadence.guard_interval = Some(3 * HOUR);
-    });
-    config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("5".into());
-    config.orders.push(world::order("other"));
-    let key = KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["jane@example.com".to_owned()]).unwrap();
-    let csr = base64::engine::general_purpose::STANDARD.encode(params.serialize_request(&key).unwrap().der());
-    let replace = certcollectd_core::api::Replace { order_number: "5".into(), csr, ..Default::default() };
-    let command = ReplaceCommand { account: None, replace, adopt: None, again: false };
-    (World::new(config), key, Command::Replace(Box::new(command)))
-}
-
-fn jane(key: &KeyPair, from: i64) -> Say {
-    let start = START + from * DAY_SECONDS;
-    let end = start + 90 * DAY_SECONDS;
-    Say::Body(
-        200,
-        certs::issued(&certs::leaf_for(
-            key,
-            certcollectd_core::api::Product::Smime,
-            &["jane@example.com"],
-            start,
-            end,
-        )),
-    )
-}
-
-const UNCLEAR: &str = "has a replacement with unknown outcome";
-
-/// Whether the lost replacement is still told, everywhere or nowhere.
-fn is_open(world: &World) -> bool {
-    let (worst, line) = nagios(world);
-    let named = explain_of(world, "jane").text().contains("A replacement of order 5 was sent at");
-    let status = status(world);
-    let open = status.orders[0].replacement.is_some();
-    assert_eq!(named, open);
-    assert_eq!(worst == Verdict::Warning && line.contains(UNCLEAR), open, "{line}");
-    assert_eq!(
-        status.table(&Screen::default()).contains("certcollectd resume jane"),
-        open,
-        "{}",
-        status.table(&Screen::default())
-    );
-    assert!(status.orders[1].replacement.is_none());
-    open
-}
-
-fn explain_of(world: &World, name: &str) -> Explanation {
-    Explanation::new(&world.config, &world.load(), name, Vec::new(), world.now).unwrap()
-}
-
-#[test]
-fn a_lost_replacement_is_told_until_it_is_settled() {
-    let lost =
-        [Say::Fail(world::silence()), Say::text("<html>"), Say::text("-14\nx"), Say::Body(503, Vec::new())];
-    for (how, lost) in
-        ["resume", "again", "refused", "collected", "not-collected"].into_iter().zip(lost.iter().cycle())
-    {
-        let (mut world, key, command) = mailbox();
-        let old = KeyPair::generate().unwrap();
-        world.say("5", [jane(&old, -1)]);
-        world.say(
-            "AutoReplaceSMIME 5",
-            [lost.clone(), Say::text(if how == "refused" { "-122\nno" } else { "0\n777" })],
-        );
-        world.pass(HOUR);
-        assert!(!is_open(&world));
-        world.command(command.clone());
-        world.pass(HOUR);
-        assert!(is_open(&world), "{how}");
-        world.restart();
-        world.pass(2 * DAY);
-        assert!(is_open(&world), "{how}");
-        match how {
-            "resume" => _ = world.command(Command::Resume("jane".into())),
-            "again" | "refused" => {
-                let Command::Replace(mut command) = command.clone() else { unreachable!() };
-                command.again = true;
-                world.command(Command::Replace(command));
-            }
-            "collected" => world.say("5", [jane(&key, 2)]),
-            // Somebody else's key.
-            _ => world.say("5", [jane(&KeyPair::generate().unwrap(), 2)]),
-        }
-        world.pass(DAY);
-        assert_eq!(is_open(&world), how == "refused" || how == "not-collected", "{how}");
-        // What was sent is known for ever.
-        let again = world.command(command);
-        world.pass(HOUR);
-        assert!(!world.reply(again).ok && world.reply(again).text.contains("--again"), "{how}");
-    }
-}
-
-#[test]
-fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
-    let (mut world, _, command) = mailbox();
-    let Command::Replace(mut command) = command else { unreachable!() };
-    command.replace.order_number = "6".into();
-    world.say("AutoReplaceSMIME 6", [Say::Fail(world::silence())]);
-    world.command(Command::Replace(command));
-    world.pass(DAY);
-    world.restart();
-    let shown = status(&world).table(&Screen::default());
-    assert!(shown.contains("a replacement of order 6") && shown.contains("resume --account main"), "{shown}");
-    let (worst, line) = nagios(&world);
-    assert!(worst == Verdict::Warning && line.contains(UNCLEAR), "{line}");
-    assert!(serde_json::to_string(&status(&world)).unwrap().contains("a replacement of order 6"));
-    world.command(Command::ResumeAccount("main".into()));
-    world.pass(HOUR);
-    assert_eq!(nagios(&world).0, Verdict::Ok);
-}
-
 #[test]
 fn what_was_never_asked_about_is_polled_at_the_start_on_each_screen() {
     let world = World::new(world::config(&["www"]));
@@ -543,77 +428,6 @@ fn of_two_hooks_that_failed_as_often_each_screen_names_the_same() {
     world.pass(Duration::from_secs(1));
     assert!(nagios(&world).1.contains("hook first failed 1 time"), "{}", nagios(&world).1);
     assert!(note(&world).contains("hook first failed 1 time: first says no"), "{}", note(&world));
-}
-
-/// Name and value of what went along with the last call, without what each such call has.
-fn along(world: &World) -> Vec<String> {
-    let request = world.request.as_ref().unwrap();
-    let own = |name: &str| certcollectd_core::api::Request::is_own(name);
-    let more = request.fields.iter().filter(|(name, _)| !own(name));
-    more.map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-#[test]
-fn parameters_of_the_operator_go_with_the_call_that_collects_and_with_no_other() {
-    let pairs = |text: &str| {
-        text.split_whitespace()
-            .map(|pair| pair.split_once('=').unwrap())
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect()
-    };
-    for (product, of_order, of_account, expected) in [
-        (certcollectd_core::api::Product::Ssl, "", "behaviourVersion=1", &["behaviourVersion=1"][..]),
-        (
-            certcollectd_core::api::Product::Ssl,
-            "behaviourversion=2",
-            "behaviourVersion=1 x=3",
-            &["behaviourversion=2", "x=3"],
-        ),
-        (certcollectd_core::api::Product::Mark, "", "behaviourVersion=1", &[]),
-        (
-            certcollectd_core::api::Product::Mark,
-            "responseMimeType=application/zip",
-            "x=1",
-            &["responseMimeType=application/zip"],
-        ),
-        (certcollectd_core::api::Product::Smime, "x=1", "", &["x=1"]),
-    ] {
-        let mut config = world::config(&["www"]);
-        world::change(&mut config.orders[0], |settings| {
-            settings.product = product;
-            settings.params = pairs(of_order);
-        });
-        let account = (*config.accounts[0]).clone();
-        config.accounts[0] =
-            certcollectd_core::config::Account { params: pairs(of_account), ..account }.into();
-        let mut world = World::new(config);
-        world.say("www", [Say::text("0")]);
-        world.pass(HOUR);
-        assert_eq!(along(&world), expected, "{of_order} {of_account}");
-        if product == certcollectd_core::api::Product::Ssl {
-            world.command(Command::Domains(Target::Order("www".into())));
-            world.pass(HOUR);
-            assert_eq!(world.request.as_ref().unwrap().fields.len(), 3, "{:?}", world.request);
-        }
-    }
-}
-
-#[test]
-fn an_order_can_be_asked_for_in_a_form_of_its_own() {
-    let form = |order: Option<&str>, account: Option<&str>| {
-        let word = |word: Option<&str>| certcollectd_core::api::Response::from_word(word?);
-        let mut config = world::config(&["www"]);
-        world::change(&mut config.orders[0], |settings| settings.response = word(order));
-        let of_main = (*config.accounts[0]).clone();
-        config.accounts[0] = certcollectd_core::config::Account { response: word(account), ..of_main }.into();
-        let mut world = World::new(config);
-        world.pass(HOUR);
-        let fields = world.request.as_ref().unwrap().fields.clone();
-        fields.into_iter().find(|(name, _)| name == "responseType").unwrap().1
-    };
-    assert_eq!(form(None, None), "3");
-    assert_eq!(form(None, Some("zip")), "0");
-    assert_eq!(form(Some("pkcs7"), Some("zip")), "2");
 }
 
 #[test]

@@ -3,18 +3,18 @@
 //! Nothing here touches the machine. The state is kept as the rows that would be written to the file, and
 //! read back at a restart, so that a restart loses what a real one loses.
 
+/// What is configured, where a test says nothing else.
+mod entries;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use certcollectd::effects::install::keys::sent_request;
-use certcollectd_core::api::{Answer, Failure, OrderRef, Product, Request, RetryAfter};
+use certcollectd_core::api::{Answer, Failure, Request, RetryAfter};
 use certcollectd_core::cert::{self, Certificate};
-use certcollectd_core::config::{
-    Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
-    OrderSettings, Own, Policy, Probe, SecretSource, Severity,
-};
+use certcollectd_core::config::{Config, HookEvent, KeySource, Probe};
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, CommandReply};
@@ -33,6 +33,8 @@ use certcollectd_core::engine::reissue::run::{NameSeen, RequestFound, RequestSou
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::state::{self, Origin};
 
+pub use entries::{account, change, config, hook, order};
+
 /// Where time begins: the first release.
 pub const START: i64 = 1_795_165_920;
 pub const HOUR: Duration = Duration::from_secs(3600);
@@ -47,88 +49,6 @@ pub fn asked(request: &Request) -> String {
 /// A vendor that says nothing until the time is over.
 pub fn silence() -> Failure {
     Failure::Timeout("vendor.example:443 sent nothing".into())
-}
-
-/// A configuration with one account `main` and these orders, all defaults.
-pub fn config(orders: &[&str]) -> Config {
-    Config {
-        state_dir: "/state".into(),
-        install_dir: "/install".into(),
-        calls: Calls::default(),
-        cadence: Cadence::default(),
-        accounts: vec![account("main")],
-        orders: orders.iter().map(|name| order(name)).collect(),
-        hooks: Vec::new(),
-        windows: Vec::new(),
-        freezes: Vec::new(),
-        http: None,
-        push: None,
-        metrics: Default::default(),
-        rehearsal: None,
-        reissues: Default::default(),
-        dns: Default::default(),
-        log: Log { format: LogFormat::Text, level: "info".into() },
-        fleet: None,
-    }
-}
-
-pub fn account(name: &str) -> Arc<Account> {
-    Arc::new(Account {
-        name: name.into(),
-        login_name: "login".into(),
-        password: Some(SecretSource::File("/secret".into())),
-        base_url: Account::BASE_URL.into(),
-        ca_file: None,
-        proxy: None,
-        proxy_login: None,
-        response: None,
-        params: Box::default(),
-    })
-}
-
-pub fn settings() -> OrderSettings {
-    OrderSettings {
-        product: Product::Ssl,
-        cadence: Cadence::default(),
-        response: None,
-        params: Box::default(),
-        files: Files::default(),
-        verify: Policy { trust: Severity::Off, ..Policy::default() },
-        trust_anchors: None,
-        hooks: Vec::new(),
-        probes: Box::default(),
-        windows: Box::default(),
-        window_margin: OrderSettings::WINDOW_MARGIN,
-        reissue: None,
-        group: None,
-    }
-}
-
-/// An order on account `main`; its number is its name.
-pub fn order(name: &str) -> Order {
-    Order {
-        name: name.into(),
-        account: "main".into(),
-        handle: OrderRef::OrderNumber(name.into()),
-        own: Own::default().into(),
-        settings: Arc::new(settings()),
-    }
-}
-
-pub fn change(order: &mut Order, change: impl FnOnce(&mut OrderSettings)) {
-    let mut settings = (*order.settings).clone();
-    change(&mut settings);
-    order.settings = Arc::new(settings);
-}
-
-pub fn hook(name: &str) -> Arc<Hook> {
-    Arc::new(Hook {
-        name: name.into(),
-        on: vec![HookEvent::Installed],
-        action: Action::Run(vec!["true".into()]),
-        timeout: Hook::TIMEOUT,
-        merge: true,
-    })
 }
 
 /// What the vendor answers about an order.

@@ -17,6 +17,7 @@ mod hints;
 mod hooks;
 /// A mistake of ours in one order's work.
 mod panics;
+mod parameters;
 /// Whether what is installed is served.
 mod probes;
 /// What a fleet's collectors publish.
