@@ -63,9 +63,12 @@ pub(super) struct Said(watch::Sender<View>);
 
 impl Said {
     pub(super) fn tell_trouble(&self, trouble: Trouble) {
-        // Let go of before it is changed.
-        let behind = self.0.borrow().behind.clone();
-        self.tell(Some(trouble), behind);
+        self.tell(Some(trouble), self.behind());
+    }
+
+    /// Why the store is not to be gone on with, if that is so.
+    fn behind(&self) -> Option<String> {
+        self.0.borrow().behind.clone()
     }
 
     fn tell(&self, trouble: Option<Trouble>, behind: Option<String>) {
@@ -195,7 +198,7 @@ impl Follower {
         tracing::info!("{} takes what its fleet publishes for {}", self.name, self.groups.join(", "));
         let mut feed = self.feed();
         loop {
-            let is_behind = self.said.0.borrow().behind.is_some();
+            let is_behind = self.said.behind().is_some();
             let look = if self.waiting.is_empty() && !is_behind { LIST_EVERY } else { LOOK };
             tokio::select! {
                 fed = feed.next() => match fed {
@@ -244,7 +247,7 @@ impl Follower {
     async fn answer(&mut self, command: &FleetCommand) -> CommandReply {
         match command {
             FleetCommand::AcceptRestore => {
-                let Some(why) = self.said.0.borrow().behind.clone() else {
+                let Some(why) = self.said.behind() else {
                     return CommandReply::new(true, member::NOTHING_TO_ACCEPT);
                 };
                 self.fleet = None;
@@ -325,7 +328,7 @@ impl Follower {
     }
 
     async fn take(&mut self, changes: Vec<Change>) {
-        if self.said.0.borrow().behind.is_some() {
+        if self.said.behind().is_some() {
             return;
         }
         let mut orders = BTreeSet::new();

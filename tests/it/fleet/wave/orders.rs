@@ -31,7 +31,12 @@ fn is_done(fleet: &Fleet, host: &str, order: &str, generation: u64) -> bool {
         .is_some_and(|report| (report.generation, report.state) == (generation, State::Done))
 }
 
-on_each_store!(etcd at once: a_canary_without_the_order_proves_nothing_until_it_has_it, what_a_leader_does_not_know_stays_and_what_it_forgets_goes, a_host_that_asks_for_higher_numbers_without_end_gets_few);
+on_each_store!(
+    etcd at once:
+    a_canary_without_the_order_proves_nothing_until_it_has_it,
+    what_a_leader_does_not_know_stays_and_what_it_forgets_goes,
+    a_host_that_asks_for_higher_numbers_without_end_gets_few
+);
 
 fn a_canary_without_the_order_proves_nothing_until_it_has_it(store: StoreKind) {
     let Some(mut fleet) = Fleet::start(store, 1, &[ORDER, OTHER]) else { return };
