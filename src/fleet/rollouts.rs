@@ -242,10 +242,13 @@ impl Rollouts {
         Ok(())
     }
 
-    /// Takes a row in; the orders that it is about, or nothing where it is about all of a host's.
+    /// Takes a row in. What is to be there no longer is left for [`Rollouts::take_out`].
     fn put(&mut self, Row { key, value }: Row) {
         let now = clock::now().time;
         let mut view = self.view.borrow_mut();
+        let is_ours =
+            |group: &str, order: &str| self.groups.get(order).is_some_and(|known| **known == *group);
+        let is_over = |order: &str| self.groups.contains_key(order) || self.forgotten.contains(order);
         match RolloutKey::parse(&key) {
             Some(RolloutKey::Seen { host }) => {
                 if let Ok(seen) = Seen::read(&value) {
@@ -266,13 +269,13 @@ impl Rollouts {
                 }
             }
             Some(RolloutKey::Publication { group, order } | RolloutKey::Go { group, order })
-                if self.groups.get(order).is_none_or(|known| **known != *group) =>
+                if !is_ours(group, order) && is_over(order) =>
             {
-                // Of an order that this collector does not have another one may know: it stays until it is forgotten here.
-                if self.groups.contains_key(order) || self.forgotten.contains(order) {
-                    self.left.insert(key);
-                }
+                self.left.insert(key);
             }
+            // Another collector may know of it.
+            Some(RolloutKey::Publication { group, order } | RolloutKey::Go { group, order })
+                if !is_ours(group, order) => {}
             Some(RolloutKey::Publication { group, order }) => {
                 if let Ok(publication) = Publication::read(order, &value) {
                     let known = Order { group: group.into(), generation: publication.generation };
