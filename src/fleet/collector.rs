@@ -18,10 +18,10 @@ use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
 use crate::effects::files::random_name;
-use crate::effects::shared::Shared;
 use crate::effects::shared::keeper::{Keeper, Request, Standing, Term};
 use crate::effects::shared::ledger::{Ledger, TakeOver, Unwritten};
 use crate::effects::shared::publish::Publisher;
+use crate::effects::shared::{Reach, Shared};
 use crate::effects::store::error::StoreError;
 use crate::effects::store::save::Store;
 use crate::sources::{Inbox, Message, Snapshot, clock, watch as watched};
@@ -129,6 +129,7 @@ impl Collector {
             lease,
             fleet: known.clone(),
             clock: clock::now,
+            reach: Reach::default(),
             standing,
             leave: leave.clone(),
             requests: asked,

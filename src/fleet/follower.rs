@@ -18,7 +18,7 @@ use super::member;
 use super::reports::Reports;
 use crate::daemon::{self, Daemon, Onlooker};
 use crate::effects::install::keys::candidate;
-use crate::effects::shared::{Change, Row, Shared, Trouble};
+use crate::effects::shared::{Change, Reach, Row, Shared, Trouble};
 use crate::sources::{Inbox, Message, clock};
 use certcollectd_core::cert::{Certificate, Fingerprint, PublicKeys};
 use certcollectd_core::config::fleet::Fleet;
@@ -53,7 +53,7 @@ const DESK: usize = 16;
 /// What the follower knows of the store, for `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct View {
-    trouble: Option<Trouble>,
+    reach: Reach,
     /// The store shows another fleet, or older rows than before.
     behind: Option<String>,
 }
@@ -62,8 +62,20 @@ struct View {
 pub(super) struct Said(watch::Sender<View>);
 
 impl Said {
-    pub(super) fn tell_trouble(&self, trouble: Trouble) {
-        self.tell(Some(trouble), self.behind());
+    fn unread(&self, trouble: Trouble) {
+        self.change(|view| view.reach.unread = Some(trouble));
+    }
+
+    fn read(&self, behind: Option<String>) {
+        self.change(|view| {
+            view.reach.unread = None;
+            view.behind = behind;
+        });
+    }
+
+    /// What this host says has arrived, or not.
+    pub(super) fn wrote(&self, trouble: Option<Trouble>) {
+        self.change(|view| view.reach.unwritten = trouble);
     }
 
     /// Why the store is not to be gone on with, if that is so.
@@ -71,20 +83,20 @@ impl Said {
         self.0.borrow().behind.clone()
     }
 
-    fn tell(&self, trouble: Option<Trouble>, behind: Option<String>) {
+    fn change(&self, change: impl FnOnce(&mut View)) {
         self.0.send_if_modified(|view| {
-            let new = View { trouble, behind };
-            let changed = *view != new;
+            let before = view.clone();
+            change(view);
+            let changed = *view != before;
             if changed {
-                match (&new.trouble, &new.behind) {
+                match (view.reach.trouble(), &view.behind) {
                     (Some(why), _) => tracing::warn!(
                         "the fleet's store: {why}; what is installed stays, and is looked after"
                     ),
                     (None, Some(why)) => tracing::error!("{why}"),
-                    (None, None) => tracing::info!("the fleet's store can be read"),
+                    (None, None) => tracing::info!("the fleet's store can be used"),
                 }
             }
-            *view = new;
             changed
         });
     }
@@ -154,7 +166,7 @@ pub fn follow(
 }
 
 fn vitals(name: &str, view: &View, shared: &Shared) -> FleetVitals {
-    let known = member::vitals("follower", name, view.trouble.as_ref(), shared);
+    let known = member::vitals("follower", name, view.reach.trouble(), shared);
     match &view.behind {
         Some(why) => FleetVitals { store: StoreHealth::Behind, trouble: Some(why.as_str().into()), ..known },
         None => known,
@@ -204,11 +216,11 @@ impl Follower {
                 fed = feed.next() => match fed {
                     Fed::All(rows) => {
                         if let Err(trouble) = self.begin_anew(rows).await {
-                            self.said.tell_trouble(trouble);
+                            self.said.unread(trouble);
                         }
                     }
                     Fed::Changed(changes) => self.take(changes).await,
-                    Fed::Away(trouble) => self.said.tell_trouble(trouble),
+                    Fed::Away(trouble) => self.said.unread(trouble),
                 },
                 saved = records.recv() => match saved {
                     Some((name, record)) => {
@@ -230,7 +242,7 @@ impl Follower {
                 // Somebody may have set it right.
                 () = sleep(look), if is_behind => {
                     if let Ok(None) = self.other_fleet().await {
-                        self.said.tell(None, None);
+                        self.said.read(None);
                         feed = self.feed();
                     }
                 }
@@ -268,7 +280,7 @@ impl Follower {
     async fn begin_anew(&mut self, rows: Vec<Row>) -> Result<(), Trouble> {
         let behind = self.other_fleet().await?;
         let is_behind = behind.is_some();
-        self.said.tell(None, behind);
+        self.said.read(behind);
         let rows = if is_behind { Vec::new() } else { rows };
         let rows: BTreeMap<String, Vec<u8>> = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let before = std::mem::replace(&mut self.rows, rows);
@@ -349,7 +361,7 @@ impl Follower {
         if self.fleet.is_none()
             && let Err(trouble) = self.other_fleet().await
         {
-            return self.said.tell_trouble(trouble);
+            return self.said.unread(trouble);
         }
         self.consider_all(orders).await;
     }

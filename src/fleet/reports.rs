@@ -168,14 +168,13 @@ impl Reports {
 
     async fn put(&self, key: String, value: Vec<u8>) -> bool {
         let commit = Commit { puts: vec![Row { key, value }], ..Commit::default() };
-        match self.shared.commit(&commit).await {
-            Committed::Done => true,
+        let (done, trouble) = match self.shared.commit(&commit).await {
+            Committed::Done => (true, None),
             // The same again with the next listing.
-            Committed::Fenced | Committed::Unknown(_) => false,
-            Committed::Refused(trouble) => {
-                self.said.tell_trouble(trouble);
-                false
-            }
-        }
+            Committed::Fenced => (false, None),
+            Committed::Refused(trouble) | Committed::Unknown(trouble) => (false, Some(trouble)),
+        };
+        self.said.wrote(trouble);
+        done
     }
 }

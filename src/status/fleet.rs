@@ -249,6 +249,11 @@ impl FleetStatus {
         if let Some(settings) = settings {
             status.lead(settings, &rows, vitals, now);
         }
+        // What it reads is read here too; what it writes may still be refused.
+        if let Some(vitals) = vitals.filter(|vitals| vitals.store == StoreHealth::Away) {
+            let why = vitals.trouble.as_deref().unwrap_or("no answer");
+            status.find(Urgency::Critical, format!("certcollectd on {name} cannot use the store: {why}"));
+        }
         let silent = |host: &HostRows| {
             host.heard()
                 .is_none_or(|heard| now.unix() - heard >= i64::try_from(SILENT.as_secs()).unwrap_or(0))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Commit, Committed, Compare, Row, Shared, Trouble};
+use super::{Commit, Committed, Compare, Reach, Row, Shared, Trouble};
 use crate::effects::call::Leave;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::fleet::form::Malformed;
@@ -72,6 +72,7 @@ pub struct Keeper {
     /// The id of the fleet that this host has been in. Never held while something is waited for.
     pub fleet: Rc<RefCell<Option<Box<str>>>>,
     pub clock: fn() -> Now,
+    pub reach: Reach,
     pub standing: watch::Sender<Standing>,
     /// Calls begin with this.
     pub leave: Leave,
@@ -88,7 +89,7 @@ impl Keeper {
                 Step::Look => self.look(&mut read).await,
                 Step::Write(write) => self.write(&write, &read).await,
                 Step::Wait(until) => {
-                    self.tell(&read, None);
+                    self.tell(&read);
                     let nap = until.since(now.time).clamp(Duration::from_millis(1), SLICE);
                     tokio::select! {
                         request = self.requests.recv() => match request {
@@ -114,12 +115,18 @@ impl Keeper {
                 } else {
                     self.lease.looked(found.rows.clone(), now);
                 }
+                self.reach.unread = None;
+                if found.beat != read.beat {
+                    // It writes for somebody.
+                    self.reach.unwritten = None;
+                }
                 *read = found;
-                self.tell(read, Some(None));
+                self.tell(read);
             }
             Err(trouble) => {
                 self.lease.unreadable(now.time);
-                self.tell(read, Some(Some(trouble)));
+                self.reach.unread = Some(trouble);
+                self.tell(read);
             }
         }
     }
@@ -133,7 +140,8 @@ impl Keeper {
             Committed::Refused(trouble) | Committed::Unknown(trouble) => (Written::Perhaps, Some(trouble)),
         };
         self.lease.wrote(write, written, sent, (self.clock)().time);
-        self.tell(read, Some(trouble));
+        self.reach.unwritten = trouble;
+        self.tell(read);
     }
 
     async fn carry_out(&mut self, request: Request, read: &Read) {
@@ -146,7 +154,7 @@ impl Keeper {
             Request::Release(done) => {
                 let write = self.lease.release((self.clock)());
                 // Nothing begins any more, whatever becomes of the row.
-                self.tell(read, None);
+                self.tell(read);
                 if let Some(write) = write {
                     self.write(&write, read).await;
                 }
@@ -161,8 +169,7 @@ impl Keeper {
         known.is_some() && read.fleet.is_some() && *known != read.fleet
     }
 
-    /// `trouble` where there is news of it.
-    fn tell(&self, read: &Read, trouble: Option<Option<Trouble>>) {
+    fn tell(&self, read: &Read) {
         let now = (self.clock)();
         let fence = self.lease.fence().map(Fence::to_row);
         let term = match (self.lease.term(now.time), fence, self.lease.calls_until()) {
@@ -175,7 +182,7 @@ impl Keeper {
                 Some((known, since)) if known == beat => (beat.clone(), *since),
                 _ => (beat.clone(), now.time),
             });
-            let trouble = trouble.unwrap_or_else(|| standing.trouble.clone());
+            let trouble = self.reach.trouble().cloned();
             let (skew, went_back) = (self.lease.skew(now), self.lease.went_back());
             let (fleet, is_stranger) = (read.fleet.clone(), self.is_stranger(read));
             let new = Standing { term, leader, skew, went_back, fleet, is_stranger, trouble };

@@ -114,6 +114,22 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// What the store does not do at present: where it reads, it may still write nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Of the last time that it was read.
+    pub unread: Option<Trouble>,
+    /// Of the last time that it was written.
+    pub unwritten: Option<Trouble>,
+}
+
+impl Reach {
+    /// What is said of it.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.unread.as_ref().or(self.unwritten.as_ref())
+    }
+}
+
 /// One row that is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
