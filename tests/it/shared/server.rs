@@ -126,13 +126,20 @@ impl Server {
     /// kill -9 of all its processes, if it runs.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
+        // It has ended by itself.
+        if child.try_wait().unwrap().is_some() {
+            return;
+        }
         let all = stopped(&child);
         for pid in &all {
             let _ = kill_process(*pid, Signal::KILL);
         }
         child.wait().unwrap();
-        // Until then it cannot be started again.
-        let is_there = |pid: &Pid| Path::new(&format!("/proc/{}/exe", pid.as_raw_pid())).read_link().is_ok();
+        // Until then it cannot be started again: they are attached to its memory.
+        let is_there = |pid: &Pid| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+            stat.is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
+        };
         self.wait_until("its processes are gone", |_| !all.iter().any(is_there));
     }
 
