@@ -1,5 +1,6 @@
 //! Hosts that do not reach the store or the vendor, and a store that answers nobody.
 
+mod cables;
 mod in_flight;
 mod quorum;
 

@@ -38,6 +38,7 @@ use tokio::runtime::Runtime;
 use crate::setting::said;
 use crate::shared::backend::Backend;
 use crate::shared::member::Cluster;
+use crate::shared::switch::Place;
 
 const LOGIN: &str = "fleet";
 const PASSWORD: &str = "cAnArY&p+s=%w0rd";
@@ -55,6 +56,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Everything that a fleet needs. What runs is ended when it is dropped.
 pub struct Fleet {
     hosts: BTreeMap<String, Host>,
+    /// Hosts that are not here.
+    places: BTreeMap<String, Place>,
     vendor: Running,
     pub backend: Backend,
     pub store: Shared,
@@ -82,12 +85,17 @@ impl Fleet {
 
     /// The same with this store.
     fn on(backend: Backend, orders: &[&str]) -> Fleet {
+        Fleet::with(backend, Options::default(), orders)
+    }
+
+    /// The same with a vendor that listens there.
+    fn with(backend: Backend, options: Options, orders: &[&str]) -> Fleet {
         let scenario = Scenario { account: vec![AccountSpec::new(LOGIN, PASSWORD)], ..Scenario::default() };
-        let vendor =
-            Sandbox::start(Options { scenario, ..Options::default() }).unwrap().spawn_thread().unwrap();
+        let vendor = Sandbox::start(Options { scenario, ..options }).unwrap().spawn_thread().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let fleet = Fleet {
             hosts: BTreeMap::new(),
+            places: BTreeMap::new(),
             store: backend.connect(),
             vendor,
             backend,
@@ -232,7 +240,8 @@ impl Fleet {
     fn spawn(&mut self, name: &str, mut command: Command) {
         let log = self.path(&format!("{name}/log"));
         let log = File::options().create(true).append(true).open(log).unwrap();
-        let child = command.stderr(log).spawn().unwrap();
+        let here = Place::default();
+        let child = self.places.get(name).unwrap_or(&here).spawn(command.stderr(log)).unwrap();
         let host = self.hosts.get_mut(name).expect("it was made");
         host.child = Some(child);
     }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use certcollectd::effects::shared::{Change, News, Revision, Row, Shared, StoreSettings};
 use certcollectd_core::config::fleet::StoreKind;
 
-use super::member::{Cluster, Frozen, PREFIX, block_on};
+use super::member::{Cluster, Frozen, PASSWORD, PREFIX, block_on};
 use super::server::{Server, endpoint};
+use super::switch::Place;
 
 /// Keeps each value that a row has had, in the order in which they were written.
 const HISTORY: &str = "\
@@ -34,9 +35,14 @@ impl Backend {
     /// So many members or servers: of several, any one may be lost with all that it had. `None`, and a word about it,
     /// where the store is not installed.
     pub fn start(kind: StoreKind, size: usize) -> Option<Backend> {
+        Backend::start_on(kind, vec![Place::default(); size])
+    }
+
+    /// The same in these places.
+    pub fn start_on(kind: StoreKind, places: Vec<Place>) -> Option<Backend> {
         match kind {
-            StoreKind::Etcd => Cluster::start(size, &[]).map(Backend::Etcd),
-            StoreKind::Postgres => Servers::start(size).map(Backend::Postgres),
+            StoreKind::Etcd => Cluster::on(places).map(Backend::Etcd),
+            StoreKind::Postgres => Servers::start(places).map(Backend::Postgres),
         }
     }
 
@@ -89,6 +95,19 @@ impl Backend {
         Shared::connect(self.settings())
     }
 
+    /// Makes a user with the rights that `fleet grant` names with these arguments; the keys of `[fleet]` that log in as it.
+    pub fn user(&self, name: &str, arguments: &[&str]) -> String {
+        let arguments = [&[name], arguments].concat();
+        let file = match self {
+            Backend::Etcd(cluster) => {
+                cluster.grant(&arguments, PASSWORD);
+                cluster.password_file(name, PASSWORD)
+            }
+            Backend::Postgres(servers) => servers.all[servers.primary].grant(&arguments),
+        };
+        format!("user = \"{name}\"\npassword = {{ file = \"{}\" }}", file.display())
+    }
+
     /// kill -9.
     pub fn kill(&mut self, at: usize) {
         match self {
@@ -110,6 +129,14 @@ impl Backend {
         match self {
             Backend::Etcd(cluster) => cluster.freeze(at),
             Backend::Postgres(servers) => servers.all[at].freeze(),
+        }
+    }
+
+    /// Another store is in its place, with nothing in it.
+    pub fn replace(&mut self) {
+        match self {
+            Backend::Etcd(cluster) => block_on(cluster.replace()),
+            Backend::Postgres(servers) => servers.all[servers.primary].replace(),
         }
     }
 
@@ -171,20 +198,27 @@ async fn changes(shared: &Shared, prefix: &str) -> Vec<Row> {
 }
 
 impl Servers {
-    fn start(size: usize) -> Option<Servers> {
-        let primary = Server::start(&["wal_retrieve_retry_interval=100ms"])?;
+    fn start(places: Vec<Place>) -> Option<Servers> {
+        let mut places = places.into_iter();
+        let first = places.next().expect("there is one at least");
+        let primary = Server::start_on(first, &["wal_retrieve_retry_interval=100ms"])?;
         // Makes the table.
         block_on(primary.connect().list("")).unwrap();
         primary.psql("fleet", HISTORY);
         let mut all = vec![primary];
-        for _ in 1..size {
-            all.push(all[0].standby());
+        for place in places {
+            all.push(all[0].standby_on(place));
         }
         let mut servers = Servers { all, primary: 0 };
-        if size > 1 {
+        if servers.all.len() > 1 {
             servers.primary().wait_for_standbys(true);
         }
         Some(servers)
+    }
+
+    /// As the superuser.
+    pub fn psql(&self, sql: &str) {
+        self.all[self.primary].psql("fleet", sql);
     }
 
     pub fn primary(&mut self) -> &mut Server {

@@ -15,6 +15,7 @@ use certcollectd_core::config::fleet::{StoreKind, StoreLogin};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::switch::Place;
 use crate::setting::{Setting, said};
 
 /// A condition that does not come true within this has failed.
@@ -33,6 +34,7 @@ pub struct Cluster {
 }
 
 struct Member {
+    place: Place,
     arguments: Vec<String>,
     client: String,
     log: PathBuf,
@@ -50,15 +52,21 @@ impl Cluster {
     /// So many members with these arguments besides; `None`, and a word about it, where etcd is not
     /// installed.
     pub fn start(size: usize, more: &[&str]) -> Option<Cluster> {
-        Cluster::with_scheme("http", size, |_| more.iter().map(ToString::to_string).collect())
+        let places = vec![Place::default(); size];
+        Cluster::with_scheme("http", places, |_| more.iter().map(ToString::to_string).collect())
+    }
+
+    /// A member in each of these places.
+    pub fn on(places: Vec<Place>) -> Option<Cluster> {
+        Cluster::with_scheme("http", places, |_| Vec::new())
     }
 
     /// A member that takes TLS of clients; the arguments may name files of the directory.
     pub fn secure(more: impl Fn(&Path) -> Vec<String>) -> Option<Cluster> {
-        Cluster::with_scheme("https", 1, more)
+        Cluster::with_scheme("https", vec![Place::default()], more)
     }
 
-    fn with_scheme(scheme: &str, size: usize, more: impl Fn(&Path) -> Vec<String>) -> Option<Cluster> {
+    fn with_scheme(scheme: &str, places: Vec<Place>, more: impl Fn(&Path) -> Vec<String>) -> Option<Cluster> {
         for program in ["etcd", "etcdctl"] {
             if Command::new(program)
                 .arg("--help")
@@ -73,10 +81,12 @@ impl Cluster {
         }
         let dir = tempfile::tempdir().unwrap();
         let more = more(dir.path());
-        let peers: Vec<String> = (0..size).map(|_| format!("http://127.0.0.1:{}", free_port())).collect();
+        let size = places.len();
+        let peer = |place: &Place| format!("http://{}:{}", place.address(), free_port());
+        let peers: Vec<String> = places.iter().map(peer).collect();
         let all: Vec<String> = peers.iter().enumerate().map(|(at, url)| format!("m{at}={url}")).collect();
-        let members = peers.iter().enumerate().map(|(at, peer)| {
-            let client = format!("{scheme}://127.0.0.1:{}", free_port());
+        let members = places.into_iter().zip(&peers).enumerate().map(|(at, (place, peer))| {
+            let client = format!("{scheme}://{}:{}", place.address(), free_port());
             let data = dir.path().join(format!("m{at}"));
             let mut arguments: Vec<String> = [
                 ("--name", &*format!("m{at}")),
@@ -94,7 +104,7 @@ impl Cluster {
             .flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()])
             .collect();
             arguments.extend(more.clone());
-            Member { arguments, client, log: data.with_extension("log"), child: None }
+            Member { place, arguments, client, log: data.with_extension("log"), child: None }
         });
         let mut cluster = Cluster { members: members.collect(), dir };
         for at in 0..size {
@@ -113,7 +123,7 @@ impl Cluster {
         let log = File::create(&member.log).unwrap();
         let mut command = Command::new("etcd");
         command.args(&member.arguments).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        member.child = Some(command.spawn().unwrap());
+        member.child = Some(member.place.spawn(&mut command).unwrap());
     }
 
     /// Waits until it takes requests.

@@ -12,6 +12,7 @@ mod postgres;
 mod proxy;
 mod rows;
 mod server;
+pub mod switch;
 mod watch;
 
 use std::time::Duration;

@@ -15,7 +15,6 @@ use super::proxy::{Answers, foreign, until};
 use super::server::{Server, endpoint};
 use super::{changes, commit_at_last, expect, is_away, lost, put, row, swap, text};
 use crate::certs::ca;
-use crate::setting::Setting;
 
 #[test]
 fn a_collector_makes_the_table_and_a_follower_does_not() {
@@ -466,22 +465,8 @@ fn a_follower_writes_no_rows_but_its_own() {
 #[test]
 fn the_statements_that_grant_rights_run() {
     let Some(server) = Server::start(&[]) else { return };
-    let mut setting = Setting::new();
-    setting.table(&format!(
-        "[fleet]\nrole = \"collector\"\nname = \"col-1\"\ngroups = [\"web\"]\nstore = \"postgres\"\n\
-         endpoints = [{:?}]\n",
-        server.endpoint()
-    ));
-    setting.write_configuration();
-    let (_, status) = setting.call(&["fleet", "status", "--json"]);
-    assert!(status.contains("\"leader\""), "{status}");
     let run = |arguments: &[&str]| {
-        let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
-        assert_eq!(code, 0, "{lines}");
-        let (statements, last) = lines.trim_end().rsplit_once('\n').unwrap();
-        assert_eq!(last, format!("\\password \"{}\"", arguments[0]));
-        server.psql("fleet", statements);
-        server.psql("fleet", &format!("ALTER ROLE \"{}\" PASSWORD '{PASSWORD}'", arguments[0]));
+        server.grant(arguments);
         Shared::connect(server.as_user(arguments[0], PASSWORD))
     };
     let follower = run(&["web-1", "--role", "follower", "--group", "web"]);

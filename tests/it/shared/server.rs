@@ -13,17 +13,20 @@ use nix::unistd::{Uid, User};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::member::{Frozen, LOOK, PASSWORD, PATIENCE, free_port};
+use super::switch::Place;
+use crate::setting::Setting;
 
 /// Who may connect: the superuser and `certcollectd`, who owns the database, without a password.
 const ACCESS: &str = "local all all trust\n\
-    host replication postgres 127.0.0.1/32 trust\n\
-    host all postgres,certcollectd 127.0.0.1/32 trust\n\
-    host all all 127.0.0.1/32 scram-sha-256\n";
+    host replication postgres 127.0.0.0/8 trust\n\
+    host all postgres,certcollectd 127.0.0.0/8 trust\n\
+    host all all 127.0.0.0/8 scram-sha-256\n";
 
 /// A server in a directory of its own. Ended when it is dropped.
 pub struct Server {
     dir: tempfile::TempDir,
     programs: PathBuf,
+    place: Place,
     port: u16,
     more: Vec<String>,
     child: Option<Child>,
@@ -32,17 +35,35 @@ pub struct Server {
 impl Server {
     /// With these settings besides; `None`, and a word about it, where PostgreSQL is not installed.
     pub fn start(more: &[&str]) -> Option<Server> {
-        let mut server = Server::prepare(more)?;
-        let data = server.data();
-        server.run("initdb", &["--no-sync", "-U", "postgres", "-A", "trust", "-D", data.to_str().unwrap()]);
-        fs::write(data.join("pg_hba.conf"), ACCESS).unwrap();
-        server.start_again();
-        server.psql("postgres", "CREATE ROLE certcollectd LOGIN");
-        server.psql("postgres", "CREATE DATABASE fleet OWNER certcollectd");
+        Server::start_on(Place::default(), more)
+    }
+
+    /// The same in this place.
+    pub fn start_on(place: Place, more: &[&str]) -> Option<Server> {
+        let mut server = Server::prepare(place, more)?;
+        server.begin();
         Some(server)
     }
 
-    fn prepare(more: &[&str]) -> Option<Server> {
+    /// With nothing in it.
+    fn begin(&mut self) {
+        let data = self.data();
+        self.run("initdb", &["--no-sync", "-U", "postgres", "-A", "trust", "-D", data.to_str().unwrap()]);
+        fs::write(data.join("pg_hba.conf"), ACCESS).unwrap();
+        self.start_again();
+        self.psql("postgres", "CREATE ROLE certcollectd LOGIN");
+        self.psql("postgres", "CREATE DATABASE fleet OWNER certcollectd");
+    }
+
+    /// Another one is in its place, with nothing in it.
+    pub fn replace(&mut self) {
+        self.kill();
+        self.clear_memory();
+        fs::remove_dir_all(self.data()).unwrap();
+        self.begin();
+    }
+
+    fn prepare(place: Place, more: &[&str]) -> Option<Server> {
         let Some(programs) = programs() else {
             eprintln!("skipped: PostgreSQL is not installed");
             return None;
@@ -52,20 +73,26 @@ impl Server {
             chown(dir.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
         let more = more.iter().map(ToString::to_string).collect();
-        Some(Server { dir, programs, port: free_port(), more, child: None })
+        Some(Server { dir, programs, place, port: free_port(), more, child: None })
     }
 
     /// A standby of this one.
     pub fn standby(&self) -> Server {
+        self.standby_on(Place::default())
+    }
+
+    /// The same in this place.
+    pub fn standby_on(&self, place: Place) -> Server {
         // Sooner than the five seconds that are usual, it is there again when this one is.
-        let mut standby = Server::prepare(&["wal_retrieve_retry_interval=100ms"]).unwrap();
+        let mut standby = Server::prepare(place, &["wal_retrieve_retry_interval=100ms"]).unwrap();
         standby.follow(self);
         standby
     }
 
     /// Starts as a standby of that one, which calls itself `standby`; what it had is gone.
     pub fn follow(&mut self, primary: &Server) {
-        let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", primary.port);
+        let (host, port) = (primary.place.address(), primary.port);
+        let from = format!("host={host} port={port} user=postgres application_name=standby");
         let data = self.data();
         if data.exists() {
             self.clear_memory();
@@ -97,12 +124,12 @@ impl Server {
             .args(["-p", &self.port.to_string()])
             .arg("-k")
             .arg(self.dir.path());
-        command.args(["-c", "listen_addresses=127.0.0.1"]);
+        command.args(["-c", &format!("listen_addresses={}", self.place.address())]);
         for setting in &self.more {
             command.args(["-c", setting]);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.child = Some(command.spawn().unwrap());
+        self.child = Some(self.place.spawn(&mut command).unwrap());
         self.wait_until("it takes connections", |server| {
             let child = server.child.as_mut().unwrap();
             assert!(child.try_wait().unwrap().is_none(), "PostgreSQL ended: {}", server.log());
@@ -175,7 +202,7 @@ impl Server {
     }
 
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.place.address(), self.port)
     }
 
     pub fn endpoint(&self) -> String {
@@ -198,9 +225,31 @@ impl Server {
         self.as_user(user, PASSWORD)
     }
 
-    pub fn as_user(&self, user: &str, password: &str) -> StoreSettings {
+    /// Runs what `fleet grant` prints, as an administrator would; the file with the user's password.
+    pub fn grant(&self, arguments: &[&str]) -> PathBuf {
+        let mut setting = Setting::new();
+        setting.table(&format!(
+            "[fleet]\nrole = \"collector\"\nname = \"admin\"\ngroups = [\"web\"]\nstore = \"postgres\"\nendpoints = [{:?}]\n",
+            self.endpoint()
+        ));
+        setting.write_configuration();
+        let (code, lines) = setting.call(&[&["fleet", "grant"], arguments].concat());
+        assert_eq!(code, 0, "{lines}");
+        let (statements, last) = lines.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(last, format!("\\password \"{}\"", arguments[0]));
+        self.psql("fleet", statements);
+        self.psql("fleet", &format!("ALTER ROLE \"{}\" PASSWORD '{PASSWORD}'", arguments[0]));
+        self.password_file(PASSWORD)
+    }
+
+    fn password_file(&self, password: &str) -> PathBuf {
         let path = self.dir.path().join(format!("password-{}", password.len()));
         fs::write(&path, password).unwrap();
+        path
+    }
+
+    pub fn as_user(&self, user: &str, password: &str) -> StoreSettings {
+        let path = self.password_file(password);
         let login = StoreLogin { user: user.into(), password: SecretSource::File(path) };
         StoreSettings { login: Some(login), makes_tables: false, ..self.settings() }
     }
