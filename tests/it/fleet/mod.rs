@@ -281,16 +281,12 @@ impl Fleet {
         self.backend.start_again(at);
     }
 
-    /// Another cluster, with nothing in it, is in the store's place.
-    pub fn replace(&mut self) {
-        let runtime = &self.runtime;
-        runtime.block_on(cluster_of(&mut self.backend).replace());
-    }
-
     /// A new member of the store is in the place of one.
     pub fn replace_member(&mut self, at: usize) {
-        let runtime = &self.runtime;
-        runtime.block_on(cluster_of(&mut self.backend).replace_member(at));
+        match &mut self.backend {
+            Backend::Etcd(cluster) => self.runtime.block_on(cluster.replace_member(at)),
+            Backend::Postgres(_) => panic!("its store is PostgreSQL"),
+        }
     }
 
     /// Its members of etcd.
@@ -399,13 +395,6 @@ impl Fleet {
     /// Calls that the vendor has seen.
     pub fn calls(&self) -> u64 {
         self.vendor().vendor().record().counters().all.calls
-    }
-}
-
-fn cluster_of(backend: &mut Backend) -> &mut Cluster {
-    match backend {
-        Backend::Etcd(cluster) => cluster,
-        Backend::Postgres(_) => panic!("its store is PostgreSQL"),
     }
 }
 

@@ -8,13 +8,14 @@ use certcollectd_core::fleet::lease::{Beat, Fence};
 use super::super::Fleet;
 use super::{HOST, ORDER, is_settled, says};
 use crate::proof::figure;
+use crate::shared::backend::on_each_store;
 
 const COLLECTORS: [&str; 2] = ["a", "b"];
 const HOSTS: [&str; 3] = ["a", "b", HOST];
 
 /// Two collectors and a host that has what was issued.
-fn settled(members: usize) -> Option<Fleet> {
-    let mut fleet = Fleet::start(StoreKind::Etcd, members, &[ORDER])?;
+fn settled(store: StoreKind, members: usize) -> Option<Fleet> {
+    let mut fleet = Fleet::start(store, members, &[ORDER])?;
     for name in COLLECTORS {
         fleet.collector(name, "");
     }
@@ -49,9 +50,13 @@ fn until_known(fleet: &mut Fleet, leader: &str) {
     });
 }
 
-#[test]
-fn an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it() {
-    let Some(mut fleet) = settled(1) else { return };
+on_each_store!(
+    etcd at once: an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it,
+    another_fleet_in_its_place_is_left_alone
+);
+
+fn an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it(store: StoreKind) {
+    let Some(mut fleet) = settled(store, 1) else { return };
     let (first, _) = fleet.next_leader(0);
     let second = COLLECTORS.into_iter().find(|name| *name != first).unwrap();
     // The one that has led knows what was lost; the other one does not: at first it gives the lost number to another
@@ -62,7 +67,7 @@ fn an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it() {
             fleet.until("the next is installed", |fleet| is_settled(fleet));
         }
         let lost = fleet.publication(ORDER).unwrap().generation;
-        fleet.replace();
+        fleet.backend.replace();
         // Also one that starts on it.
         fleet.kill(other);
         fleet.begin(other);
@@ -84,18 +89,17 @@ fn an_empty_store_in_its_place_is_gone_on_with_once_somebody_accepts_it() {
     fleet.issue(0);
     fleet.until("the next leader's is installed", |fleet| is_settled(fleet));
     fleet.assert_calls_kept_apart();
-    figure(
-        "3 empty stores in the place of the one that was lost: nobody led before accept-restore, on the collector that led and on \
-         the other one; what was issued meanwhile installed under a higher number, without a word on the host",
-    );
+    figure(&format!(
+        "{store}: 3 empty ones in the place of the one that was lost: nobody led before accept-restore, on the collector that led and \
+         on the other one; what was issued meanwhile installed under a higher number, without a word on the host"
+    ));
 }
 
-#[test]
-fn another_fleet_in_its_place_is_left_alone() {
-    let Some(mut fleet) = settled(1) else { return };
+fn another_fleet_in_its_place_is_left_alone(store: StoreKind) {
+    let Some(mut fleet) = settled(store, 1) else { return };
     let (leader, _) = fleet.next_leader(0);
     let before = fleet.times_deposed(&leader);
-    fleet.replace();
+    fleet.backend.replace();
     fleet.until("its leader ends", |fleet| fleet.times_deposed(&leader) > before);
     // A fleet that has had more leaders than this one.
     let rows = [
@@ -135,9 +139,9 @@ fn another_fleet_in_its_place_is_left_alone() {
     fleet.issue(0);
     fleet.until("it is installed", |fleet| is_settled(fleet));
     fleet.assert_calls_kept_apart();
-    figure(
-        "another fleet in the store's place: 0 terms, 0 installed, said on each host, until accept-restore",
-    );
+    figure(&format!(
+        "{store}: another fleet in the store's place: 0 terms, 0 installed, said on each host, until accept-restore"
+    ));
 }
 
 fn beat(term: u64) -> Beat {
@@ -147,7 +151,7 @@ fn beat(term: u64) -> Beat {
 
 #[test]
 fn a_new_member_in_the_place_of_an_old_one_stops_nobody() {
-    let Some(mut fleet) = settled(3) else { return };
+    let Some(mut fleet) = settled(StoreKind::Etcd, 3) else { return };
     for at in 0..3 {
         fleet.replace_member(at);
         fleet.issue(0);
