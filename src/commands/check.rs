@@ -308,6 +308,9 @@ fn check_store(fleet: &Fleet, report: &mut Report) -> Result<(), Exit> {
         for problem in endpoint.problems {
             report.add(level, Key::within("fleet", "endpoints"), format!("[fleet]: {problem}"), "");
         }
+        if let Some(advice) = endpoint.advice {
+            report.warning(Key::within("fleet", "endpoints"), format!("[fleet]: {advice}"), "");
+        }
     }
     Ok(())
 }

@@ -155,6 +155,8 @@ pub struct EndpointReport {
     pub version: Option<String>,
     /// What is in the way, each with the one thing to do; empty if nothing is.
     pub problems: Vec<String>,
+    /// What works, and could work better.
+    pub advice: Option<String>,
 }
 
 /// The store. It is dropped to close it.

@@ -65,7 +65,7 @@ impl Pooler {
         );
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -102,6 +102,10 @@ fn a_server_behind_a_pooler_is_found_again() {
         lost(&mut watch).await;
         commit_at_last(&shared, &put("a", "2")).await;
         assert_eq!(shared.list("").await.unwrap().rows, [row("a", "2")]);
+        // It works, and a pool in session mode or the server itself would be quicker.
+        let report = shared.check().await.remove(0);
+        assert!(report.problems.is_empty() && report.advice.unwrap().contains("no notifications"));
+        assert_eq!(server.connect().check().await.remove(0).advice, None);
     });
 }
 

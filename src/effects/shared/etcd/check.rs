@@ -21,7 +21,7 @@ impl Etcd {
             Ok(version) => (Some(version.clone()), self.problems(at, &version).await),
             Err(failure) => (None, vec![self.trouble(at, &failure).to_string()]),
         };
-        EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems }
+        EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems, advice: None }
     }
 
     async fn version(&self, at: usize) -> Result<String, Failure> {

@@ -1,11 +1,19 @@
 //! Each endpoint by itself: version, log-in, rights, and whether what it confirms survives it.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 use super::session::Failure;
 use super::{FIRST, Limit, Postgres, sql};
+use crate::effects::files::random_name;
 use crate::effects::shared::EndpointReport;
 use certcollectd_core::api::Untrusted;
+
+/// A hint that has not come after this does not come.
+const HINT: Duration = Duration::from_secs(2);
 
 /// Version as text and number, read-only or not, then the settings, whether one standby is there, and which server it is.
 fn question() -> String {
@@ -53,14 +61,22 @@ impl Postgres {
 
     /// And which server takes writes there, if one does.
     async fn report(&self, at: usize) -> (EndpointReport, Option<String>) {
-        let (version, problems, since) = match self.about(at).await {
+        let endpoint = self.settings.endpoints[at].clone();
+        match self.about(at).await {
             Ok(about) => {
                 let problems = self.problems(at, &about).await;
-                (Some(about.version.to_string()), problems, Some(about.since).filter(|_| !about.is_read_only))
+                let advice = if problems.is_empty() { self.advice(at).await } else { None };
+                let since = Some(about.since).filter(|_| !about.is_read_only);
+                (
+                    EndpointReport { endpoint, version: Some(about.version.to_string()), problems, advice },
+                    since,
+                )
             }
-            Err(failure) => (None, vec![self.trouble(at, &failure).to_string()], None),
-        };
-        (EndpointReport { endpoint: self.settings.endpoints[at].clone(), version, problems }, since)
+            Err(failure) => {
+                let problems = vec![self.trouble(at, &failure).to_string()];
+                (EndpointReport { endpoint, version: None, problems, advice: None }, None)
+            }
+        }
     }
 
     async fn about(&self, at: usize) -> Result<About, Failure> {
@@ -108,5 +124,37 @@ impl Postgres {
             problems.push(self.trouble(at, &failure).to_string());
         }
         problems
+    }
+
+    async fn advice(&self, at: usize) -> Option<String> {
+        let passes = self.passes_hints(at).await;
+        passes.is_ok_and(|passes| !passes).then(|| {
+            format!(
+                "{} passes no notifications on, like a pooler in transaction mode: what changes is seen up to half a minute later; \
+                 list the server itself, or a pool in session mode",
+                self.name(at)
+            )
+        })
+    }
+
+    /// Whether a connection that listens hears what another one says.
+    async fn passes_hints(&self, at: usize) -> Result<bool, Failure> {
+        let (sender, mut hints) = broadcast::channel(16);
+        let listener = self.open(at, Some(sender)).await?;
+        listener.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await?;
+        // About no row.
+        let word = format!("check {}", random_name());
+        let (session, _) = self.begin(at, &sql::hint(&word), Limit::All).await?;
+        self.give_back(at, session);
+        let heard = async {
+            loop {
+                match hints.recv().await {
+                    Ok(hint) if hint == word => return true,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return false,
+                }
+            }
+        };
+        Ok(timeout(HINT, heard).await.unwrap_or(false))
     }
 }

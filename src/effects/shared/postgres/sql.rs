@@ -158,10 +158,15 @@ pub(super) fn write(prefix: &str, commit: &Commit, trims: bool) -> String {
     heads.sort_unstable();
     heads.dedup();
     for head in heads {
-        let _ = writeln!(sql, "SELECT pg_notify('{CHANNEL}', {});", text(&format!("{whole}{head}")));
+        let _ = writeln!(sql, "{};", hint(&format!("{whole}{head}")));
     }
     sql.push_str("COMMIT");
     sql
+}
+
+/// Says it to all who listen.
+pub(super) fn hint(said: &str) -> String {
+    format!("SELECT pg_notify('{CHANNEL}', {})", text(said))
 }
 
 /// What a key begins with: not each watch has to look after each commit.
