@@ -1,11 +1,13 @@
-//! A store that lies still, is full, or goes back to a copy of before.
+//! A store that lies still, or goes back to a copy of before.
 
 mod access;
 mod clock;
+mod full;
 mod namesake;
+mod pooler;
 mod replaced;
 
-use certcollectd::effects::shared::{Commit, Committed, Row, Trouble};
+use certcollectd::effects::shared::{Commit, Committed};
 use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::report::State;
 use certcollectd_sandbox::{Fault, FaultSpec};
@@ -14,8 +16,7 @@ use serde_json::Value;
 use super::Fleet;
 use crate::proof::{figure, number};
 use crate::setting::said;
-use crate::shared::backend::{Backend, on_each_store};
-use crate::shared::member::Cluster;
+use crate::shared::backend::on_each_store;
 
 const HOST: &str = "f";
 const ORDER: &str = "www";
@@ -108,38 +109,6 @@ fn what_the_store_has_lost_of_a_term_is_written_anew(store: StoreKind) {
     figure(&format!(
         "{store}: the last rows of a term lost under its leader: published again, in the same term"
     ));
-}
-
-#[test]
-fn a_store_that_is_full_costs_nothing_once_it_has_room() {
-    let Some(small) = Cluster::start(1, &["--quota-backend-bytes", "4000000"]) else {
-        return println!("PROOF-SKIP etcd is not installed");
-    };
-    let mut fleet = Fleet::on(Backend::Etcd(small), &[ORDER]);
-    fleet.collector("a", "");
-    fleet.follower(HOST);
-    let (_, term) = fleet.next_leader(0);
-    fleet.until("the first is installed", |fleet| is_settled(fleet));
-    let row = |at: u32| Row { key: format!("filler/{at}"), value: vec![b'x'; 500_000] };
-    let mut at = 0;
-    let is_full = |done| matches!(done, Committed::Refused(Trouble::Full(_)));
-    while !is_full(fleet.block_on(fleet.store.commit(&Commit { puts: vec![row(at)], ..Commit::default() }))) {
-        at += 1;
-        assert!(at < 100, "it is never full");
-    }
-    fleet.until("its leader ends", |fleet| fleet.times_deposed("a") > 0);
-    assert!(says(&fleet, "a", "has no space left"), "{}", fleet.read("a/log"));
-    fleet.issue(0);
-    fleet.cluster().ctl(&["del", "--prefix", "certcollectd/main/filler/"]);
-    fleet.cluster().compact();
-    fleet.cluster().ctl(&["defrag"]);
-    fleet.cluster().ctl(&["alarm", "disarm"]);
-    fleet.next_leader(term);
-    fleet.until("what was issued meanwhile is installed", |fleet| is_settled(fleet));
-    fleet.assert_calls_kept_apart();
-    figure(
-        "a store that is full: the leader ends with its lease, and goes on once there is room; compacted under all watches",
-    );
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub fn compile(name: &str, flags: &[&str], dir: &Path) -> Result<PathBuf, String
 }
 
 /// Runs a program that is to succeed.
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+pub fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output().map_err(|why| format!("{program}: {why}"))?;
     if output.status.success() {
         return Ok(());
@@ -65,7 +65,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
 
 /// Gives this thread, and what it starts, mounts of its own. They end with it; and no namespace that anybody
 /// makes meanwhile holds a copy of them, which would keep a file system alive that was unmounted here.
-fn own_mounts() -> Result<(), String> {
+pub fn own_mounts() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map_err(|why| format!("own mounts: {why}"))?;
     run("mount", &["--make-rprivate", "/"])
 }

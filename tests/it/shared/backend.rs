@@ -6,6 +6,7 @@ use certcollectd::effects::shared::{Change, News, Revision, Row, Shared, StoreSe
 use certcollectd_core::config::fleet::StoreKind;
 
 use super::member::{Cluster, Frozen, PASSWORD, PREFIX, block_on};
+use super::pooler::Pooler;
 use super::server::{Server, endpoint};
 use super::switch::Place;
 
@@ -29,6 +30,8 @@ pub enum Backend {
 pub struct Servers {
     pub all: Vec<Server>,
     pub primary: usize,
+    /// Through which all hosts reach the only one.
+    pub pooler: Option<Box<Pooler>>,
 }
 
 impl Backend {
@@ -64,7 +67,10 @@ impl Backend {
     pub fn address(&self, at: usize) -> SocketAddr {
         let address = match self {
             Backend::Etcd(cluster) => cluster.endpoint(at).trim_start_matches("http://").to_owned(),
-            Backend::Postgres(servers) => servers.all[at].address(),
+            Backend::Postgres(servers) => match &servers.pooler {
+                Some(pooler) => pooler.address(),
+                None => servers.all[at].address(),
+            },
         };
         address.parse().unwrap()
     }
@@ -209,7 +215,7 @@ impl Servers {
         for place in places {
             all.push(all[0].standby_on(place));
         }
-        let mut servers = Servers { all, primary: 0 };
+        let mut servers = Servers { all, primary: 0, pooler: None };
         if servers.all.len() > 1 {
             servers.primary().wait_for_standbys(true);
         }

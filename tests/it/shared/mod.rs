@@ -7,7 +7,7 @@ mod fleet;
 mod ledger;
 pub mod member;
 mod moving;
-mod pooler;
+pub mod pooler;
 mod postgres;
 mod proxy;
 mod rows;

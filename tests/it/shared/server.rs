@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::member::{Frozen, LOOK, PASSWORD, PATIENCE, free_port};
 use super::switch::Place;
+use crate::proof::run;
 use crate::setting::Setting;
 
 /// Who may connect: the superuser and `certcollectd`, who owns the database, without a password.
@@ -187,6 +188,24 @@ impl Server {
     /// Becomes a primary.
     pub fn promote(&self) {
         self.psql("postgres", "SELECT pg_promote()");
+    }
+
+    /// Has the table on a disk of three megabytes; the mounts must be this thread's own.
+    pub fn move_to_small_disk(&self) -> Result<(), String> {
+        let disk = self.dir.path().join("small");
+        fs::create_dir(&disk).unwrap();
+        run("mount", &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", disk.to_str().unwrap()])?;
+        if let Some(user) = other_user() {
+            chown(&disk, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+        self.psql("fleet", &format!("CREATE TABLESPACE small LOCATION '{}'", disk.display()));
+        self.psql("fleet", "ALTER TABLE certcollectd_rows SET TABLESPACE small");
+        Ok(())
+    }
+
+    pub fn enlarge_small_disk(&self) {
+        let disk = self.dir.path().join("small");
+        run("mount", &["-o", "remount,size=30m", disk.to_str().unwrap()]).unwrap();
     }
 
     pub fn dir(&self) -> &Path {
