@@ -425,11 +425,10 @@ impl Follower {
                 "generation {generation} is published, and generation {known} was installed here: an older one is not taken"
             );
             // The leader counts on from what hosts report, whatever the store has lost.
-            let is_newer =
-                |own: &Generation| leaf != own.fingerprint && publication.leaf.not_after() >= own.not_after;
+            let is_no_older = |own: &Generation| publication.leaf.not_after() >= own.not_after;
             let (comes, report) = match installed {
                 // Nothing but its number is old: one above it is lost, or taken by another certificate.
-                Some((_, own)) if is_newer(own) => (
+                Some((_, own)) if is_no_older(own) => (
                     "the leader publishes it again under a higher number",
                     Some((known.max(generation.saturating_add(1)), State::Quarantined, refused.clone())),
                 ),

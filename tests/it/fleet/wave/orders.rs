@@ -6,6 +6,7 @@ use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::form::Moment;
 use certcollectd_core::fleet::keys::Key;
+use certcollectd_core::fleet::published::Publication;
 use certcollectd_core::fleet::report::{Report, Seen, State};
 
 use super::super::{Fleet, GROUP};
@@ -35,6 +36,7 @@ on_each_store!(
     etcd at once:
     a_canary_without_the_order_proves_nothing_until_it_has_it,
     what_a_leader_does_not_know_stays_and_what_it_forgets_goes,
+    what_a_host_has_under_a_higher_number_gets_one,
     a_host_that_asks_for_higher_numbers_without_end_gets_few
 );
 
@@ -113,6 +115,38 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) 
 fn write(fleet: &Fleet, key: Key<'_>, value: Vec<u8>) {
     let commit = Commit { puts: vec![Row { key: key.to_string(), value }], ..Commit::default() };
     assert_eq!(fleet.block_on(fleet.store.commit(&commit)), Committed::Done);
+}
+
+/// The store has lost a number, and not the certificate.
+fn what_a_host_has_under_a_higher_number_gets_one(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
+    fleet.collector("a", "");
+    fleet.follower("f");
+    fleet.next_leader(0);
+    for generation in 1..=3 {
+        fleet.until("it is done", |fleet| is_done(fleet, "f", ORDER, generation));
+        if generation < 3 {
+            fleet.issue(0);
+        }
+    }
+    let published = fleet.publication(ORDER).unwrap();
+    write(
+        &fleet,
+        Key::Publication { group: GROUP, order: ORDER },
+        Publication { generation: 1, ..published }.to_row(),
+    );
+    let mut generation = 0;
+    fleet.until("it is published under a higher number, and done", |fleet| {
+        generation = fleet.publication(ORDER).unwrap().generation;
+        generation > 3 && is_done(fleet, "f", ORDER, generation)
+    });
+    fleet.until("the roll-out is done", |fleet| status(fleet, "a")["state"] == "done");
+    assert!(fleet.is_up_to_date("f", 0));
+    let serials: Vec<String> = fleet.read("f/hooks").lines().map(str::to_owned).collect();
+    assert_eq!(serials.len(), 3, "nothing new was installed: {serials:?}");
+    figure(&format!(
+        "a host had generation 3 of what was published as 1: published as {generation}, done, 0 installations"
+    ));
 }
 
 fn a_host_that_asks_for_higher_numbers_without_end_gets_few(store: StoreKind) {
