@@ -24,7 +24,7 @@ use crate::sources::{INBOX, clock, control};
 use certcollectd_core::config::Config;
 use certcollectd_core::config::fleet::Role;
 use certcollectd_core::engine::adopted::joined;
-use certcollectd_core::engine::command::{Command, CommandReply, Target};
+use certcollectd_core::engine::command::{Command, CommandReply, FleetCommand, Target};
 use certcollectd_core::engine::forget::why_not;
 use certcollectd_core::engine::time::Time;
 
@@ -42,7 +42,12 @@ pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
         let is_configured = config.orders.iter().any(|order| *order.name == *name);
         let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(&name, is_configured, known) {
-            return Err(fail(Exit::Usage, &why));
+            let collects = config.fleet.as_ref().is_some_and(|fleet| !fleet.is_follower());
+            return match collects && !is_configured {
+                // Something may be published of it all the same.
+                true => command(path, Command::Fleet(FleetCommand::Forget(name)), json),
+                false => Err(fail(Exit::Usage, &why)),
+            };
         }
     }
     command(path, Command::Forget(name), json)

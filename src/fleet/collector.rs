@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
-use super::rollouts::{Forgetting, Rollouts, Told, View};
+use super::rollouts::{Forgetting, Rollouts, Told, View, What};
 use super::{hints, member};
 use crate::daemon::{self, Daemon, Ended, Goal, Outcome, Tenure};
 use crate::effects::call::Leave;
@@ -535,7 +535,7 @@ struct Desk {
 impl Desk {
     async fn attend(self, mut asked: mpsc::Receiver<(FleetCommand, oneshot::Sender<CommandReply>)>) {
         while let Some((command, reply)) = asked.recv().await {
-            let (order, word) = match command {
+            let (order, what) = match command {
                 FleetCommand::StepDown => {
                     self.stepped.set(Some(reply));
                     let _ = self.inbox.send(Message::StepDown).await;
@@ -546,11 +546,12 @@ impl Desk {
                     let _ = reply.send(self.nothing_to_accept());
                     continue;
                 }
-                FleetCommand::Go(order) => (order, Word::Go),
-                FleetCommand::Hold(order) => (order, Word::Hold),
-                FleetCommand::Skip(order) => (order, Word::Skip),
+                FleetCommand::Go(order) => (order, What::Word(Word::Go)),
+                FleetCommand::Hold(order) => (order, What::Word(Word::Hold)),
+                FleetCommand::Skip(order) => (order, What::Word(Word::Skip)),
+                FleetCommand::Forget(order) => (order, What::Forget),
             };
-            let _ = self.words.send(Told { order, word, reply }).await;
+            let _ = self.words.send(Told { order, what, reply }).await;
         }
     }
 

@@ -267,12 +267,14 @@ impl Follower {
                 let _ = self.inbox.send(Message::Mark(member::FLEET, String::new())).await;
                 CommandReply::new(true, format!("goes on with the store as it is; before that: {why}"))
             }
-            FleetCommand::StepDown | FleetCommand::Go(_) | FleetCommand::Hold(_) | FleetCommand::Skip(_) => {
-                CommandReply::new(
-                    false,
-                    format!("{} is a follower: run it on the collector that leads", self.name),
-                )
-            }
+            FleetCommand::StepDown
+            | FleetCommand::Go(_)
+            | FleetCommand::Hold(_)
+            | FleetCommand::Skip(_)
+            | FleetCommand::Forget(_) => CommandReply::new(
+                false,
+                format!("{} is a follower: run it on the collector that leads", self.name),
+            ),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::effects::shared::ledger::{Ledger, Unwritten};
 use crate::effects::shared::publish::Publisher;
 use crate::effects::shared::{Change, Row, Shared};
 use crate::sources::clock;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::fleet::Wave;
 use certcollectd_core::config::{self, Config};
 use certcollectd_core::engine::changes::Changes;
@@ -35,12 +36,20 @@ const LAST_RENUMBER: Duration = Duration::from_secs(3600);
 const RENUMBER_QUIET: Duration = Duration::from_secs(24 * 3600);
 const PACE: Pace = Pace { together: Duration::from_millis(10), pause: Duration::from_millis(100) };
 
-/// What an operator says of the roll-out of an order.
+/// What an operator says of an order.
 #[derive(Debug)]
 pub struct Told {
     pub order: String,
-    pub word: Word,
+    pub what: What,
     pub reply: oneshot::Sender<CommandReply>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum What {
+    /// Of its roll-out.
+    Word(Word),
+    /// It is to be published no more.
+    Forget,
 }
 
 #[derive(Debug, Default)]
@@ -455,18 +464,28 @@ impl Rollouts {
         }
     }
 
-    async fn tell(&mut self, told: Told) -> Result<(), Over> {
-        let Told { order: name, word, reply } = told;
-        let Some((rollout, group)) = self.look(&name, self.goes.get(&*name)) else {
-            let text = if self.groups.contains_key(&*name) {
+    async fn tell(&mut self, Told { order, what, reply }: Told) -> Result<(), Over> {
+        // Where this host leads no more, the sender goes, and the requester sees that.
+        let (ok, text) = match what {
+            What::Word(word) => self.steer(&order, word).await?,
+            What::Forget => self.forget(&order).await?,
+        };
+        // The requester may have gone away.
+        let _ = reply.send(CommandReply::new(ok, text));
+        self.advance(&order).await
+    }
+
+    /// Whether it was done, and what is said of it.
+    async fn steer(&mut self, name: &str, word: Word) -> Result<(bool, String), Over> {
+        let Some((rollout, group)) = self.look(name, self.goes.get(name)) else {
+            let text = if self.groups.contains_key(name) {
                 format!("nothing is published of the order {name}")
             } else {
                 format!(
                     "the collector that leads has no order {name} in its configuration, and spreads nothing of it"
                 )
             };
-            let _ = reply.send(CommandReply::new(false, text));
-            return Ok(());
+            return Ok((false, text));
         };
         let generation = rollout.go.generation;
         let passed: Vec<&str> = rollout.held_by.iter().map(|holder| &*holder.host).collect();
@@ -476,11 +495,42 @@ impl Rollouts {
             Word::Skip if passed.is_empty() => format!("{name}: goes on; no host holds it"),
             Word::Skip => format!("{name}: goes on without {}", passed.join(", ")),
         };
-        // Where this host leads no more, the sender goes, and the requester sees that.
-        let ok = self.write(&name, &group, rollout.told(word)).await?;
-        let text = if ok { text } else { "the store did not take it; nothing was changed".to_owned() };
-        // The requester may have gone away.
-        let _ = reply.send(CommandReply::new(ok, text));
-        self.advance(&name).await
+        let ok = self.write(name, &group, rollout.told(word)).await?;
+        Ok((ok, if ok { text } else { "the store did not take it; nothing was changed".to_owned() }))
+    }
+
+    /// The same of an order that no collector remembers: what is published of it may have been left by one that is gone.
+    async fn forget(&mut self, name: &str) -> Result<(bool, String), Over> {
+        if self.groups.contains_key(name) {
+            let text = "remove its entry from the configuration first, then run this again";
+            return Ok((false, format!("{name} is configured: {text}")));
+        }
+        let mut rows = Vec::new();
+        for prefix in [PUBLICATIONS, GOES] {
+            match self.shared.list(prefix).await {
+                Ok(listing) => rows.extend(listing.rows.into_iter().map(|row| row.key)),
+                Err(trouble) => return Ok((false, format!("{trouble}; nothing was changed"))),
+            }
+        }
+        rows.retain(|key| match RolloutKey::parse(key) {
+            Some(RolloutKey::Publication { order, .. } | RolloutKey::Go { order, .. }) => order == name,
+            Some(RolloutKey::Seen { .. } | RolloutKey::Report { .. }) | None => false,
+        });
+        if rows.is_empty() {
+            let shown = Untrusted::new(name);
+            return Ok((
+                false,
+                format!("nothing is remembered about an order named {shown}, and nothing of it is published"),
+            ));
+        }
+        match self.ledger.write(rows.into_iter().map(|key| (key, None)).collect()).await {
+            Ok(()) => {
+                Ok((true, format!("{name} is published no more; hosts keep what they have installed of it")))
+            }
+            Err(Unwritten::Deposed) => Err(Over),
+            Err(Unwritten::Trouble(trouble)) => {
+                Ok((false, format!("{trouble}; run it again once the store is well")))
+            }
+        }
     }
 }

@@ -82,6 +82,8 @@ pub enum FleetCommand {
     Hold(String),
     /// Let the roll-out go on without the hosts that failed.
     Skip(String),
+    /// Take out what is published of an order that no collector knows any more.
+    Forget(String),
     /// Go on with a store that shows less than it showed before.
     AcceptRestore,
 }

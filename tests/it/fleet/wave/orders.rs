@@ -109,6 +109,16 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) 
     fleet.until("it is published no more", |fleet| there(fleet, &keys(ORDER)) == 0);
     assert_eq!([OTHER, "new"].map(|order| there(&fleet, &keys(order))), [2, 2]);
     assert!(fleet.is_up_to_date("f", 0), "the host keeps what it has");
+    // Of an order that no collector has ever known.
+    for (order, code, part) in [
+        (OTHER, 2, "is configured: remove its entry"),
+        ("new", 0, "is published no more"),
+        ("new", 1, "nothing of it is published"),
+    ] {
+        let (ended, text) = fleet.say("a", &["forget", order]);
+        assert!(ended == code && text.contains(part), "{order}: {ended} {text}");
+    }
+    assert_eq!([OTHER, "new"].map(|order| there(&fleet, &keys(order))), [2, 0]);
     figure("rows of an order that the leader does not have stayed; those of one that it forgot went");
 }
 
