@@ -335,8 +335,13 @@ impl Fleet {
     /// The vendor issues an order, or issues it anew for the same key and for longer than before.
     pub fn issue(&mut self, order: usize) {
         self.issued += 1;
+        self.issue_as(order, newer(self.issued));
+    }
+
+    /// The same with what is said of the certificate.
+    fn issue_as(&mut self, order: usize, certificate: CertificateSpec) {
         let number = order.to_string();
-        let spec = CertificateSpec { key: Some(self.key.serialize_pem()), ..newer(self.issued) };
+        let spec = CertificateSpec { key: Some(self.key.serialize_pem()), ..certificate };
         let mut vendor = self.vendor().vendor();
         let again = vendor.book().get(&number).is_some_and(|order| !order.certificates.is_empty());
         if again { vendor.reissue(&number, &spec) } else { vendor.issue(&number, Some(spec)) }.unwrap();

@@ -4,6 +4,7 @@
 
 mod orders;
 mod probe;
+mod valve;
 mod vanish;
 
 use std::collections::BTreeMap;
