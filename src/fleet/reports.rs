@@ -65,8 +65,8 @@ impl Reports {
         self.known.get(order).map(|(generation, state, _)| (*generation, *state))
     }
 
-    /// The reports that the store has are those that this host has made, and it knows of this host.
-    pub(super) async fn compare(&mut self, is_untrue: impl Fn(&str, &Report) -> bool) -> Result<(), Trouble> {
+    /// The reports that the store has are those that this host has made and that are not over, and it knows of this host.
+    pub(super) async fn compare(&mut self, is_over: impl Fn(&str, &Report) -> bool) -> Result<(), Trouble> {
         let own = self.shared.list(&keys::host(&self.name)).await?.rows;
         let mut known = HashMap::new();
         for row in &own {
@@ -80,9 +80,9 @@ impl Reports {
         self.known.retain(|order, (generation, state, _)| {
             known.get(&**order).is_some_and(|row| (row.generation, row.state) == (*generation, *state))
         });
-        let untrue = known.iter().filter(|(order, report)| is_untrue(order, report));
-        let untrue: Vec<Arc<str>> = untrue.map(|(order, _)| (*order).into()).collect();
-        for order in untrue {
+        let over = known.iter().filter(|(order, report)| is_over(order, report));
+        let over: Vec<Arc<str>> = over.map(|(order, _)| (*order).into()).collect();
+        for order in over {
             self.take_back(&order).await;
         }
         let seen = Key::Seen { host: &self.name }.to_string();

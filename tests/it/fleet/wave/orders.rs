@@ -119,6 +119,13 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) 
         assert!(ended == code && text.contains(part), "{order}: {ended} {text}");
     }
     assert_eq!([OTHER, "new"].map(|order| there(&fleet, &keys(order))), [2, 0]);
+    // What the host has done it goes on saying, until it has no such order either.
+    assert!(fleet.report("f", ORDER).is_some());
+    take_out_first(&fleet, "f");
+    fleet.kill("f");
+    fleet.begin("f");
+    fleet.until("it says nothing of it any more", |fleet| fleet.report("f", ORDER).is_none());
+    assert!(fleet.is_up_to_date("f", 0), "the host keeps what it has");
     figure("rows of an order that the leader does not have stayed; those of one that it forgot went");
 }
 
