@@ -2,6 +2,7 @@
 //!
 //! What each host was doing when is read from the store's history, in which the reports of all hosts stand in one order.
 
+mod many;
 mod orders;
 mod probe;
 mod valve;

@@ -36,5 +36,7 @@ fn what_becomes_urgent_is_let_in_although_nothing_changes() {
     fleet.until("a listing is near", |fleet| clock::now().unix() > half || fleet.is_up_to_date(HOST, 0));
     fleet.until("it is let in", |fleet| fleet.is_up_to_date(HOST, 0));
     fleet.assert_calls_kept_apart();
-    figure("held by a person, and 48 hours before the end of what was installed: let in by the host itself, though no row changed");
+    figure(
+        "held by a person, and 48 hours before the end of what was installed: let in by the host itself, though no row changed",
+    );
 }
