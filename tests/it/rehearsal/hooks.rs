@@ -297,8 +297,10 @@ fn every_signal_that_a_configuration_may_name_is_sent() {
     let mut targets = ["target", "continued"].map(|target| {
         // A shell that starts a child loses what arrives meanwhile (dash, in its vfork), so it waits for its input
         // instead. A line has it look for what arrived just before it began to wait.
-        let child = std::process::Command::new("/bin/sh")
-            .args(["-c", &format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do read -r line; done")])
+        // What whoever started the tests has ignored, a shell cannot trap.
+        let child = std::process::Command::new("env")
+            .args(["--default-signal", "/bin/sh", "-c"])
+            .arg(format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do read -r line; done"))
             .arg(setting.path(target))
             .stdin(std::process::Stdio::piped())
             .spawn()
