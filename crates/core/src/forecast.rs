@@ -33,6 +33,8 @@ words! {
         /// The operator, or who else manages the order at the vendor.
         You = "you",
         Vendor = "vendor",
+        /// The collectors of its fleet.
+        Fleet = "fleet",
         /// It happens by itself.
         Daemon = "certcollectd",
     }
@@ -192,7 +194,11 @@ impl Course<'_> {
             (Some(held), _) => (held.since, held.not_after),
             (None, Some(installed)) => (installed.not_before, installed.not_after),
             (None, None) => {
-                let who = if stopped.is_some() { Who::You } else { Who::Vendor };
+                let who = match stopped {
+                    Some(_) => Who::You,
+                    None if self.config.follows() => Who::Fleet,
+                    None => Who::Vendor,
+                };
                 let what = match record.map(|record| record.phase) {
                     Some(Phase::Collected | Phase::Deploying) => "is about to be installed",
                     Some(_) | None => "waits for its first certificate",
@@ -269,6 +275,10 @@ impl Course<'_> {
     }
 
     fn collect(&mut self, issued: i64, ends: i64, next_ends: i64) {
+        if self.config.follows() {
+            self.add(issued, EventKind::Collected, Who::Fleet, "is published".into());
+            return self.install(issued, Some(ends), next_ends);
+        }
         let cadence = &self.order.settings.cadence;
         let Some(every) = schedule::guarded(cadence, true) else {
             let what = format!("its guard is off: `certcollectd poll {}`", self.order.name);

@@ -182,7 +182,7 @@ pub(super) fn timeline(forecast: &Forecast) -> Markup {
 fn mark(who: Who, x: &str) -> Markup {
     match who {
         Who::You => html! { rect.filled x=(x) y="2" width="10" height="10" {} },
-        Who::Vendor => html! { circle.hollow cx=(x) cy="22" r="5" {} },
+        Who::Vendor | Who::Fleet => html! { circle.hollow cx=(x) cy="22" r="5" {} },
         Who::Daemon => html! { line x1=(x) x2=(x) y1="32" y2="44" {} },
     }
 }
