@@ -153,6 +153,14 @@ pub struct Rollouts {
 #[derive(Debug)]
 struct Over;
 
+/// Whether an order was published anew under a higher number.
+enum Renumbered {
+    Yes,
+    No,
+    /// Not before.
+    Later(Time),
+}
+
 impl Rollouts {
     pub fn new(
         shared: Rc<Shared>,
@@ -380,13 +388,12 @@ impl Rollouts {
         Some((rollout, order.group.clone()))
     }
 
-    /// Publishes an order under a higher number than a host has had, if the store knows of none and its pause is over; the end
-    /// of the pause, if it is not.
-    async fn renumber(&mut self, name: &str, group: &str, host: &str, reported: u64) -> Option<Time> {
+    /// Publishes an order under a higher number than a host has had, if the store knows of none and its pause is over.
+    async fn renumber(&mut self, name: &str, group: &str, host: &str, reported: u64) -> Renumbered {
         let now = clock::now().time;
         let last = self.renumbered.get(name).filter(|(at, _)| now.since(*at) < RENUMBER_QUIET);
         if let Some(end) = last.map(|(at, pause)| *at + *pause).filter(|end| *end > now) {
-            return Some(end);
+            return Renumbered::Later(end);
         }
         let pause = last.map_or(FIRST_RENUMBER, |(_, pause)| LAST_RENUMBER.min(*pause * 2));
         match self.publisher.renumber(group, name, reported).await {
@@ -396,13 +403,16 @@ impl Rollouts {
                     "order {name}: {host} has had generation {reported}, of which the store knew nothing: it is published anew \
                      under a higher number"
                 );
+                Renumbered::Yes
             }
-            // What it is about has been published, and is yet to come here.
-            Ok(false) => {}
+            // What it is about has been published, and is yet to come here; or it lacks a certificate of its chain.
+            Ok(false) => Renumbered::No,
             // The same again with a later listing.
-            Err(why) => tracing::warn!("{why}"),
+            Err(why) => {
+                tracing::warn!("{why}");
+                Renumbered::No
+            }
         }
-        None
     }
 
     /// A host, and the number that it has had, above what is published, which it refuses for nothing else.
@@ -425,9 +435,12 @@ impl Rollouts {
         let is_written = before == Some(&rollout.go);
         let mut again = rollout.again;
         if let Some((host, reported)) = self.lost_number(name) {
-            // Its change is looked at like any other.
-            let Some(end) = self.renumber(name, &group, &host, reported).await else { return Ok(()) };
-            again = Some(again.map_or(end, |again| again.min(end)));
+            match self.renumber(name, &group, &host, reported).await {
+                // Its change is looked at like any other.
+                Renumbered::Yes => return Ok(()),
+                Renumbered::Later(end) => again = Some(again.map_or(end, |again| again.min(end))),
+                Renumbered::No => {}
+            }
         }
         if let Some(at) = again {
             self.again.insert(name.into(), at);
