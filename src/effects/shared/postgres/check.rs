@@ -1,7 +1,5 @@
 //! Each endpoint by itself: version, log-in, rights, and whether what it confirms survives it.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
@@ -11,9 +9,6 @@ use super::{FIRST, Limit, Postgres, sql};
 use crate::effects::files::random_name;
 use crate::effects::shared::EndpointReport;
 use certcollectd_core::api::Untrusted;
-
-/// A hint that has not come after this does not come.
-const HINT: Duration = Duration::from_secs(2);
 
 /// Version as text and number, read-only or not, then the settings, whether one standby is there, and which server it is.
 fn question() -> String {
@@ -141,7 +136,10 @@ impl Postgres {
     async fn passes_hints(&self, at: usize) -> Result<bool, Failure> {
         let (sender, mut hints) = broadcast::channel(16);
         let listener = self.open(at, Some(sender)).await?;
-        listener.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await?;
+        // Some poolers refuse it.
+        if listener.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await.is_err() {
+            return Ok(false);
+        }
         // About no row.
         let word = format!("check {}", random_name());
         let (session, _) = self.begin(at, &sql::hint(&word), Limit::All).await?;
@@ -149,12 +147,14 @@ impl Postgres {
         let heard = async {
             loop {
                 match hints.recv().await {
-                    Ok(hint) if hint == word => return true,
+                    Ok(hint) if hint == word => return Ok(true),
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return false,
+                    Err(broadcast::error::RecvError::Closed) => {
+                        return Err(Failure::Broken("the connection that listens ended".into()));
+                    }
                 }
             }
         };
-        Ok(timeout(HINT, heard).await.unwrap_or(false))
+        timeout(self.settings.timeout, heard).await.unwrap_or(Ok(false))
     }
 }
