@@ -78,6 +78,10 @@ impl Said {
         self.change(|view| view.reach.unwritten = trouble);
     }
 
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.0.borrow().reach.unwritten.is_some()
+    }
+
     /// Why the store is not to be gone on with, if that is so.
     fn behind(&self) -> Option<String> {
         self.0.borrow().behind.clone()
@@ -87,7 +91,8 @@ impl Said {
         self.0.send_if_modified(|view| {
             let before = view.clone();
             change(view);
-            let changed = *view != before;
+            let shown = |view: &View| (view.reach.trouble().cloned(), view.behind.clone());
+            let changed = shown(view) != shown(&before);
             if changed {
                 match (view.reach.trouble(), &view.behind) {
                     (Some(why), _) => tracing::warn!(
@@ -433,10 +438,13 @@ impl Follower {
                 "generation {generation} is published, and generation {known} was installed here: an older one is not taken"
             );
             // The leader counts on from what hosts report, whatever the store has lost.
-            let is_no_older = |own: &Generation| publication.leaf.not_after() >= own.not_after;
+            let lost_its_number = |own: &Generation| match leaf == own.fingerprint {
+                true => generation < known,
+                false => publication.leaf.not_after() >= own.not_after,
+            };
             let (comes, report) = match installed {
                 // Nothing but its number is old: one above it is lost, or taken by another certificate.
-                Some((_, own)) if is_no_older(own) => (
+                Some((_, own)) if lost_its_number(own) => (
                     "the leader publishes it again under a higher number",
                     Some((known.max(generation.saturating_add(1)), State::Quarantined, refused.clone())),
                 ),

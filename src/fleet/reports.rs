@@ -94,7 +94,8 @@ impl Reports {
         let before = std::mem::replace(&mut self.sign_there, sign);
         self.tell_namesake(!is_own && before.is_some() && before != self.sign_there).await;
         let is_recent = self.signed.is_some_and(|at| clock::now().time.since(at) < SEEN_EVERY);
-        if !(is_own && is_recent) {
+        // Where the last words did not arrive, these say whether any do.
+        if !(is_own && is_recent) || self.said.is_unwritten() {
             self.sign().await;
         }
         Ok(())
@@ -143,13 +144,16 @@ impl Reports {
         let key = Key::Report { host: &self.name, order }.to_string();
         if self.put(key, row.to_row()).await {
             self.known.insert(order.clone(), report);
+        } else {
+            // The next listing has it said again, whatever the store knows.
+            self.known.remove(order);
         }
     }
 
     pub(super) async fn take_back(&mut self, order: &Arc<str>) {
         let key = Key::Report { host: &self.name, order }.to_string();
         let commit = Commit { deletes: vec![key], ..Commit::default() };
-        if matches!(self.shared.commit(&commit).await, Committed::Done) {
+        if self.commit(&commit).await {
             self.known.remove(order);
         }
     }
@@ -167,10 +171,12 @@ impl Reports {
     }
 
     async fn put(&self, key: String, value: Vec<u8>) -> bool {
-        let commit = Commit { puts: vec![Row { key, value }], ..Commit::default() };
-        let (done, trouble) = match self.shared.commit(&commit).await {
+        self.commit(&Commit { puts: vec![Row { key, value }], ..Commit::default() }).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> bool {
+        let (done, trouble) = match self.shared.commit(commit).await {
             Committed::Done => (true, None),
-            // The same again with the next listing.
             Committed::Fenced => (false, None),
             Committed::Refused(trouble) | Committed::Unknown(trouble) => (false, Some(trouble)),
         };

@@ -34,9 +34,37 @@ fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
 }
 
 on_each_store!(
+    a_report_that_was_lost_is_made_again,
     a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it,
     what_the_store_has_lost_of_a_term_is_written_anew
 );
+
+/// It was at work when the store went, and is done before the store is back.
+fn a_report_that_was_lost_is_made_again(store: StoreKind) {
+    let Some(mut fleet) = Fleet::start(store, 1, &[ORDER]) else { return };
+    fleet.collector("a", "");
+    fleet.follower(HOST);
+    fleet.next_leader(0);
+    fleet.until("the first is installed", |fleet| is_settled(fleet));
+    fleet.write(&format!("{HOST}/busy"), "");
+    fleet.issue(0);
+    fleet.until("it is at work", |fleet| {
+        let report = fleet.report(HOST, ORDER);
+        report.is_some_and(|report| (report.generation, report.state) == (2, State::Working))
+    });
+    fleet.backend.kill(0);
+    std::fs::remove_file(fleet.path(&format!("{HOST}/busy"))).unwrap();
+    fleet.until("its hook has run", |fleet| fleet.read(&format!("{HOST}/hooks")).lines().count() == 2);
+    fleet.until("that is on record", |fleet| fleet.status(HOST)["orders"][0]["phase"] == "guarding");
+    // Whoever answers these has had turns to say it, in vain.
+    for _ in 0..10 {
+        fleet.say(HOST, &["fleet", "accept-restore"]);
+    }
+    fleet.backend.start_again(0);
+    fleet.until("it is said after all", |fleet| is_settled(fleet));
+    fleet.assert_calls_kept_apart();
+    figure(&format!("{store}: a host was done while the store was away: it said so afterwards"));
+}
 
 /// From a copy, or by a standby that takes over and was behind.
 fn a_store_that_was_put_back_stops_the_leader_until_somebody_accepts_it(store: StoreKind) {
