@@ -50,6 +50,9 @@ pub struct FleetStatus {
     /// What this host may not see.
     #[serde(skip)]
     unseen: Option<&'static str>,
+    /// Whether the store could be read.
+    #[serde(skip)]
+    is_read: bool,
     #[serde(skip)]
     unix: i64,
 }
@@ -241,7 +244,9 @@ impl FleetStatus {
             Role::Follower => None,
         };
         let mut status = FleetStatus::blank(fleet, name, vitals, now);
-        let health = vitals.map(|vitals| vitals.store).filter(|health| *health == StoreHealth::Full);
+        // What it reads is read here too; what it writes may still be refused.
+        let health = vitals.map(|vitals| vitals.store);
+        let health = health.filter(|health| matches!(health, StoreHealth::Full | StoreHealth::Away));
         status.store = match back {
             Some(_) => StoreHealth::Behind,
             None => health.unwrap_or(StoreHealth::Ok),
@@ -249,7 +254,6 @@ impl FleetStatus {
         if let Some(settings) = settings {
             status.lead(settings, &rows, vitals, now);
         }
-        // What it reads is read here too; what it writes may still be refused.
         if let Some(vitals) = vitals.filter(|vitals| vitals.store == StoreHealth::Away) {
             let why = vitals.trouble.as_deref().unwrap_or("no answer");
             status.find(Urgency::Critical, format!("certcollectd on {name} cannot use the store: {why}"));
@@ -279,7 +283,7 @@ impl FleetStatus {
             status.leader = vitals.leader.as_deref().map(|leader| Untrusted::new(leader).to_string());
             (status.term, status.beat_age_seconds) = (vitals.term, vitals.beat_age_seconds);
         }
-        status.store = StoreHealth::Away;
+        (status.store, status.is_read) = (StoreHealth::Away, false);
         status.find(Urgency::Critical, format!("the fleet's store cannot be read: {why}"));
         status
     }
@@ -303,6 +307,7 @@ impl FleetStatus {
             findings: Vec::new(),
             urgencies: Vec::new(),
             unseen,
+            is_read: true,
             unix: now.unix(),
         };
         if let Some(skew) = status.skew_seconds.filter(|skew| *skew > MOST_SKEW.as_secs()) {
@@ -505,7 +510,7 @@ impl FleetStatus {
 
     /// Whether the store could be read.
     pub fn is_read(&self) -> bool {
-        self.store != StoreHealth::Away
+        self.is_read
     }
 }
 

@@ -63,6 +63,8 @@ struct Read {
     fence: Option<Vec<u8>>,
     /// The id of the fleet; none as well where its row cannot be read, which a takeover tells.
     fleet: Option<Box<str>>,
+    /// The last beat that the store took from this process.
+    own: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -87,13 +89,13 @@ impl Keeper {
             let now = (self.clock)();
             match self.lease.step(now) {
                 Step::Look => self.look(&mut read).await,
-                Step::Write(write) => self.write(&write, &read).await,
+                Step::Write(write) => self.write(&write, &mut read).await,
                 Step::Wait(until) => {
                     self.tell(&read);
                     let nap = until.since(now.time).clamp(Duration::from_millis(1), SLICE);
                     tokio::select! {
                         request = self.requests.recv() => match request {
-                            Some(request) => self.carry_out(request, &read).await,
+                            Some(request) => self.carry_out(request, &mut read).await,
                             None => return,
                         },
                         () = sleep(nap) => {}
@@ -116,11 +118,11 @@ impl Keeper {
                     self.lease.looked(found.rows.clone(), now);
                 }
                 self.reach.unread = None;
-                if found.beat != read.beat {
+                if found.beat != read.beat && found.beat != read.own {
                     // It writes for somebody.
                     self.reach.unwritten = None;
                 }
-                *read = found;
+                *read = Read { own: read.own.take(), ..found };
                 self.tell(read);
             }
             Err(trouble) => {
@@ -131,20 +133,25 @@ impl Keeper {
         }
     }
 
-    async fn write(&mut self, write: &Write, read: &Read) {
+    async fn write(&mut self, write: &Write, read: &mut Read) {
         let commit = commit(write, read);
+        let beat = Key::Lease.to_string();
+        let beat = commit.puts.iter().find(|row| row.key == beat).map(|row| row.value.clone());
         let sent = (self.clock)().time;
         let (written, trouble) = match self.shared.commit(&commit).await {
             Committed::Done => (Written::Done, None),
             Committed::Fenced => (Written::Perhaps, None),
             Committed::Refused(trouble) | Committed::Unknown(trouble) => (Written::Perhaps, Some(trouble)),
         };
+        if written == Written::Done {
+            read.own = beat;
+        }
         self.lease.wrote(write, written, sent, (self.clock)().time);
         self.reach.unwritten = trouble;
         self.tell(read);
     }
 
-    async fn carry_out(&mut self, request: Request, read: &Read) {
+    async fn carry_out(&mut self, request: Request, read: &mut Read) {
         match request {
             Request::AcceptRestore if self.is_stranger(read) => {
                 *self.fleet.borrow_mut() = None;
@@ -207,7 +214,7 @@ impl Read {
             fence: fence.as_deref().map(Fence::read).transpose().map_err(|why| foreign(Key::Term, why))?,
         };
         let fleet = meta.and_then(|meta: Vec<u8>| Some(Meta::read(&meta).ok()?.id().into()));
-        Ok(Read { rows, beat, fence, fleet })
+        Ok(Read { rows, beat, fence, fleet, own: None })
     }
 
     /// What stands in the store where these rows are expected.

@@ -1,7 +1,5 @@
 //! Members or servers of the store that are gone, so that those left decide nothing.
 
-use std::collections::BTreeMap;
-
 use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_sandbox::{Fault, FaultSpec};
 
@@ -34,15 +32,11 @@ fn left(fleet: &Fleet, round: u64) -> usize {
     }
 }
 
-/// What a host's log has warned of the store beyond these bytes, and how often.
-fn warnings(fleet: &Fleet, name: &str, from: usize) -> BTreeMap<String, usize> {
-    let mut all = BTreeMap::new();
-    for line in fleet.read(&format!("{name}/log"))[from..].lines() {
-        if let Some((_, text)) = line.split_once("WARN the fleet's store: ") {
-            *all.entry(text.to_owned()).or_default() += 1;
-        }
-    }
-    all
+/// What a host's log has warned of the store beyond these bytes.
+fn warnings(fleet: &Fleet, name: &str, from: usize) -> Vec<String> {
+    let log = fleet.read(&format!("{name}/log"));
+    let warnings = log[from..].lines().filter_map(|line| line.split_once("WARN the fleet's store: "));
+    warnings.map(|(_, text)| text.to_owned()).collect()
 }
 
 /// What a person sees on these hosts meanwhile.
@@ -95,8 +89,8 @@ fn a_store_without_a_quorum_stops_calls_and_nothing_else(store: StoreKind) {
         assert_said(&fleet, hosts, left);
         for (name, from) in COLLECTORS.into_iter().zip(logged) {
             let said = warnings(&fleet, name, from);
-            // Not with each try: there have been five at least.
-            assert!(!said.is_empty() && said.values().all(|times| *times <= 2), "{name}: {said:?}");
+            // Not with each try: there have been five at least. A request under way when they go fails in another way.
+            assert!((1..=3).contains(&said.len()), "{name}: {said:?}");
         }
         drop(frozen);
         if ends {
