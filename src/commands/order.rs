@@ -43,10 +43,14 @@ pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
         let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(&name, is_configured, known) {
             let collects = config.fleet.as_ref().is_some_and(|fleet| !fleet.is_follower());
-            return match collects && !is_configured {
-                // Something may be published of it all the same.
-                true => command(path, Command::Fleet(FleetCommand::Forget(name)), json),
-                false => Err(fail(Exit::Usage, &why)),
+            if is_configured || !collects {
+                return Err(fail(Exit::Usage, &why));
+            }
+            // Something may be published of it all the same.
+            let reply = ask(path, Command::Fleet(FleetCommand::Forget(name)))?;
+            return match reply.ok {
+                true => show(&reply, json),
+                false => Err(fail(Exit::Usage, &format!("{why}; {}", reply.text))),
             };
         }
     }

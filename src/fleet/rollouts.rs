@@ -17,7 +17,6 @@ use crate::effects::shared::ledger::{Ledger, Unwritten};
 use crate::effects::shared::publish::Publisher;
 use crate::effects::shared::{Change, Row, Shared};
 use crate::sources::clock;
-use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::fleet::Wave;
 use certcollectd_core::config::{self, Config};
 use certcollectd_core::engine::changes::Changes;
@@ -514,7 +513,8 @@ impl Rollouts {
 
     /// The same of an order that no collector remembers: what is published of it may have been left by one that is gone.
     async fn forget(&mut self, name: &str) -> Result<(bool, String), Over> {
-        if self.groups.contains_key(name) {
+        // Its entry may be newer than the last listing.
+        if self.configs.borrow().orders.iter().any(|order| *order.name == *name) {
             let text = "remove its entry from the configuration first, then run this again";
             return Ok((false, format!("{name} is configured: {text}")));
         }
@@ -530,11 +530,7 @@ impl Rollouts {
             Some(RolloutKey::Seen { .. } | RolloutKey::Report { .. }) | None => false,
         });
         if rows.is_empty() {
-            let shown = Untrusted::new(name);
-            return Ok((
-                false,
-                format!("nothing is remembered about an order named {shown}, and nothing of it is published"),
-            ));
+            return Ok((false, "nothing of it is published".into()));
         }
         match self.ledger.write(rows.into_iter().map(|key| (key, None)).collect()).await {
             Ok(()) => {

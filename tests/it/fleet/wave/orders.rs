@@ -113,7 +113,7 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) 
     for (order, code, part) in [
         (OTHER, 2, "is configured: remove its entry"),
         ("new", 0, "is published no more"),
-        ("new", 1, "nothing of it is published"),
+        ("new", 2, "nothing of it is published"),
     ] {
         let (ended, text) = fleet.say("a", &["forget", order]);
         assert!(ended == code && text.contains(part), "{order}: {ended} {text}");
