@@ -16,6 +16,7 @@ mod way;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -50,6 +51,8 @@ const LEASE: Duration = Duration::from_secs(5);
 const BEAT: Duration = Duration::from_secs(1);
 /// A condition that does not come true within this has failed; none takes a tenth of it on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// By the timer of [`certcollectd::effects::call`].
+const ENDED_BY_TIMER: Option<i32> = Some(14);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -58,6 +61,8 @@ pub struct Fleet {
     hosts: BTreeMap<String, Host>,
     /// Hosts that are not here.
     places: BTreeMap<String, Place>,
+    /// What the timer of a call has ended is begun again, like by a service manager: on a busy machine it may be.
+    restarts: bool,
     vendor: Running,
     pub backend: Backend,
     pub store: Shared,
@@ -96,6 +101,7 @@ impl Fleet {
         let fleet = Fleet {
             hosts: BTreeMap::new(),
             places: BTreeMap::new(),
+            restarts: false,
             store: backend.connect(),
             vendor,
             backend,
@@ -369,7 +375,20 @@ impl Fleet {
         let start = clock::now();
         while !holds(self) {
             assert!(clock::now().time.since(start.time) < PATIENCE, "not so within {PATIENCE:?}: {what}");
+            if self.restarts {
+                self.restart_ended();
+            }
             std::thread::sleep(LOOK);
+        }
+    }
+
+    fn restart_ended(&mut self) {
+        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        for name in names {
+            if let Some(status) = self.ended(&name) {
+                assert_eq!(status.signal(), ENDED_BY_TIMER, "{name}: {status}");
+                self.begin(&name);
+            }
         }
     }
 

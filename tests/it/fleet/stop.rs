@@ -11,13 +11,10 @@ use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_sandbox::{Fault, FaultSpec};
 use rustix::process::Signal;
 
-use super::Fleet;
+use super::{ENDED_BY_TIMER, Fleet};
 use crate::proof::{figure, number};
 use crate::shared::backend::on_each_store;
 use crate::simulation::Dice;
-
-/// By the timer of [`certcollectd::effects::call`].
-const ENDED_BY_TIMER: Option<i32> = Some(14);
 
 on_each_store!(a_leader_that_stood_still_calls_nobody);
 

@@ -65,7 +65,7 @@ fn is_away(trouble: &Trouble) -> bool {
 }
 
 /// Commits again and again until the store takes it.
-async fn commit_at_last(shared: &Shared, commit: &Commit) {
+pub async fn commit_at_last(shared: &Shared, commit: &Commit) {
     for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
         if shared.commit(commit).await == Committed::Done {
             return;

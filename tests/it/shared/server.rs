@@ -192,7 +192,7 @@ impl Server {
 
     /// Has the table on a disk of three megabytes; the mounts must be this thread's own.
     pub fn move_to_small_disk(&self) -> Result<(), String> {
-        let disk = self.dir.path().join("small");
+        let disk = self.small_disk();
         fs::create_dir(&disk).unwrap();
         run("mount", &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", disk.to_str().unwrap()])?;
         if let Some(user) = other_user() {
@@ -200,11 +200,17 @@ impl Server {
         }
         self.psql("fleet", &format!("CREATE TABLESPACE small LOCATION '{}'", disk.display()));
         self.psql("fleet", "ALTER TABLE certcollectd_rows SET TABLESPACE small");
+        // It would make room by itself.
+        self.psql("fleet", "ALTER TABLE certcollectd_rows SET (autovacuum_enabled = off)");
         Ok(())
     }
 
+    fn small_disk(&self) -> PathBuf {
+        self.dir.path().join("small")
+    }
+
     pub fn enlarge_small_disk(&self) {
-        let disk = self.dir.path().join("small");
+        let disk = self.small_disk();
         run("mount", &["-o", "remount,size=30m", disk.to_str().unwrap()]).unwrap();
     }
 
@@ -325,6 +331,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
         self.clear_memory();
+        let disk = self.small_disk();
+        if disk.exists() {
+            let _ = run("umount", &["-l", disk.to_str().unwrap()]);
+        }
     }
 }
 

@@ -42,6 +42,7 @@ fn pull_cables(mut network: Network, store: StoreKind) {
     let vendor =
         Options { listen: (address, 0).into(), hosts: vec![address.to_string()], ..Options::default() };
     let mut fleet = Fleet::with(backend, vendor, &["www", "mail"]);
+    fleet.restarts = true;
     fleet.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 150 })).unwrap();
     let mut hosts = BTreeMap::new();
     for name in [COLLECTORS[0], COLLECTORS[1], HOST] {

@@ -1,6 +1,6 @@
 //! Another store in the place of the one that was known: an empty one, one with another fleet, one new member.
 
-use certcollectd::effects::shared::{Commit, Committed, Row};
+use certcollectd::effects::shared::{Commit, Row};
 use certcollectd_core::config::fleet::StoreKind;
 use certcollectd_core::fleet::keys::Key;
 use certcollectd_core::fleet::lease::{Beat, Fence};
@@ -9,6 +9,7 @@ use super::super::Fleet;
 use super::{HOST, ORDER, is_settled, says};
 use crate::proof::figure;
 use crate::shared::backend::on_each_store;
+use crate::shared::commit_at_last;
 
 const COLLECTORS: [&str; 2] = ["a", "b"];
 const HOSTS: [&str; 3] = ["a", "b", HOST];
@@ -107,7 +108,7 @@ fn another_fleet_in_its_place_is_left_alone(store: StoreKind) {
         (Key::Term, Fence { term: 50, process: "p".into() }.to_row()),
     ];
     let puts = rows.map(|(key, value)| Row { key: key.to_string(), value }).to_vec();
-    assert_eq!(fleet.block_on(fleet.store.commit(&Commit { puts, ..Commit::default() })), Committed::Done);
+    fleet.block_on(commit_at_last(&fleet.store, &Commit { puts, ..Commit::default() }));
     for name in COLLECTORS {
         fleet.kill(name);
     }
