@@ -9,7 +9,7 @@ mod replaced;
 
 use certcollectd::effects::shared::{Commit, Committed};
 use certcollectd_core::config::fleet::StoreKind;
-use certcollectd_core::fleet::report::State;
+use certcollectd_core::fleet::report::{Report, State};
 use certcollectd_sandbox::{Fault, FaultSpec};
 use serde_json::Value;
 
@@ -23,14 +23,21 @@ const ORDER: &str = "www";
 
 /// The host has what is published, which is the vendor's newest, and has said so.
 fn is_settled(fleet: &Fleet) -> bool {
-    let published = fleet.publication(ORDER).map(|it| it.generation);
-    let report = fleet.report(HOST, ORDER).filter(|report| report.state == State::Done);
-    fleet.is_published(0) && fleet.is_up_to_date(HOST, 0) && report.map(|it| it.generation) == published
+    let Some(published) = fleet.publication(ORDER) else { return false };
+    let has_said = |report: Report| (report.generation, report.state) == (published.generation, State::Done);
+    fleet.is_published(0) && fleet.is_up_to_date(HOST, 0) && fleet.report(HOST, ORDER).is_some_and(has_said)
 }
 
 /// A collector's log says so.
 fn says(fleet: &Fleet, host: &str, what: &str) -> bool {
     fleet.read(&format!("{host}/log")).contains(what)
+}
+
+/// Whoever answers these has taken all changes, and has had turns to say what is new.
+fn give_turns(fleet: &Fleet) {
+    for _ in 0..10 {
+        fleet.say(HOST, &["fleet", "accept-restore"]);
+    }
 }
 
 on_each_store!(
@@ -48,18 +55,18 @@ fn a_report_that_was_lost_is_made_again(store: StoreKind) {
     fleet.until("the first is installed", |fleet| is_settled(fleet));
     fleet.write(&format!("{HOST}/busy"), "");
     fleet.issue(0);
-    fleet.until("it is at work", |fleet| {
-        let report = fleet.report(HOST, ORDER);
-        report.is_some_and(|report| (report.generation, report.state) == (2, State::Working))
+    fleet.until("its hook is at work", |fleet| {
+        let report = fleet.report(HOST, ORDER).filter(|report| report.generation == 2);
+        report.is_some_and(|report| report.state == State::Working && report.reason.to_string().contains("hook"))
     });
+    // It would write anew how far the generation may spread, which has the host look at it again.
+    fleet.kill("a");
+    give_turns(&fleet);
     fleet.backend.kill(0);
     std::fs::remove_file(fleet.path(&format!("{HOST}/busy"))).unwrap();
     fleet.until("its hook has run", |fleet| fleet.read(&format!("{HOST}/hooks")).lines().count() == 2);
     fleet.until("that is on record", |fleet| fleet.status(HOST)["orders"][0]["phase"] == "guarding");
-    // Whoever answers these has had turns to say it, in vain.
-    for _ in 0..10 {
-        fleet.say(HOST, &["fleet", "accept-restore"]);
-    }
+    give_turns(&fleet);
     fleet.backend.start_again(0);
     fleet.until("it is said after all", |fleet| is_settled(fleet));
     fleet.assert_calls_kept_apart();
