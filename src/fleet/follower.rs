@@ -296,9 +296,9 @@ impl Follower {
         }
         self.given.clear();
         let published = self.published();
-        let Follower { reports, known, entries, .. } = self;
+        let Follower { reports, known, entries, waiting, .. } = self;
         let is_over = |order: &str, report: &Report| match published.contains(order) {
-            true => is_untrue(known, entries, order, report),
+            true => is_untrue(known, entries, waiting, order, report),
             // The leader counts on from what hosts have.
             false => report.state != State::Done || !entries.contains_key(order),
         };
@@ -577,17 +577,19 @@ fn entries(config: &Config) -> HashMap<Arc<str>, usize> {
     config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect()
 }
 
-/// A host that has lost its state would count as done, one that was given the order since would have no part in it, and
-/// neither gets a turn.
+/// A host that has lost its state would count as done, one that was given the order since would have no part in it, one
+/// that waits no more would wait on; and none of them gets a turn.
 fn is_untrue(
     known: &HashMap<Arc<str>, OrderRecord>,
     entries: &HashMap<Arc<str>, usize>,
+    waiting: &BTreeSet<Arc<str>>,
     order: &str,
     report: &Report,
 ) -> bool {
     let is_begun = match report.state {
         State::Done | State::Working | State::Failed => true,
-        State::Quarantined | State::WaitsForKey | State::WaitsForWindow => false,
+        State::Quarantined => false,
+        State::WaitsForKey | State::WaitsForWindow => return !waiting.contains(order),
         State::NotConfigured => return entries.contains_key(order),
     };
     let offered = known.get(order).and_then(|record| record.offered.as_deref());

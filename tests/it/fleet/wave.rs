@@ -7,6 +7,7 @@ mod orders;
 mod probe;
 mod valve;
 mod vanish;
+mod window;
 
 use std::collections::BTreeMap;
 
