@@ -63,7 +63,7 @@ struct Read {
     fence: Option<Vec<u8>>,
     /// The id of the fleet; none as well where its row cannot be read, which a takeover tells.
     fleet: Option<Box<str>>,
-    /// The last beat that the store took from this process.
+    /// The last beat that this process has tried to write.
     own: Option<Vec<u8>>,
 }
 
@@ -143,9 +143,7 @@ impl Keeper {
             Committed::Fenced => (Written::Perhaps, None),
             Committed::Refused(trouble) | Committed::Unknown(trouble) => (Written::Perhaps, Some(trouble)),
         };
-        if written == Written::Done {
-            read.own = beat;
-        }
+        read.own = beat;
         self.lease.wrote(write, written, sent, (self.clock)().time);
         self.reach.unwritten = trouble;
         self.tell(read);

@@ -136,9 +136,11 @@ impl Postgres {
     async fn passes_hints(&self, at: usize) -> Result<bool, Failure> {
         let (sender, mut hints) = broadcast::channel(16);
         let listener = self.open(at, Some(sender)).await?;
-        // Some poolers refuse it.
-        if listener.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await.is_err() {
-            return Ok(false);
+        match listener.ask_briefly(&format!("LISTEN {}", sql::CHANNEL)).await {
+            Ok(_) => {}
+            // Some poolers refuse it.
+            Err(Failure::Said(_)) => return Ok(false),
+            Err(other) => return Err(other),
         }
         // About no row.
         let word = format!("check {}", random_name());
