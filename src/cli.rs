@@ -195,7 +195,7 @@ enum Command {
     /// Delete the record of an order that is no longer configured
     #[command(after_help = "Example: certcollectd forget www\n\n\
         Its files stay in place, and the time of its next poll is kept in case its number is configured again.\n\
-        In a fleet, what is published of it is taken out: run it on the collector that leads.\n\
+        In a fleet this also withdraws what is published of it: run it on the collector that leads.\n\
         Exit codes: 0 forgotten, 1 failed, 2 usage error: it is configured, or there is no record of it.")]
     Forget {
         /// Name that the order had in the configuration

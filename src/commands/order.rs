@@ -48,9 +48,9 @@ pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
             }
             // Something may be published of it all the same.
             let reply = ask(path, Command::Fleet(FleetCommand::Forget(name)))?;
-            return match reply.ok {
-                true => show(&reply, json),
-                false => Err(fail(Exit::Usage, &format!("{why}; {}", reply.text))),
+            return match reply.data["published"] == false {
+                true => Err(fail(Exit::Usage, &format!("{why}; {}", reply.text))),
+                false => show(&reply, json),
             };
         }
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
@@ -478,17 +479,16 @@ impl Rollouts {
 
     async fn tell(&mut self, Told { order, what, reply }: Told) -> Result<(), Over> {
         // Where this host leads no more, the sender goes, and the requester sees that.
-        let (ok, text) = match what {
+        let said = match what {
             What::Word(word) => self.steer(&order, word).await?,
             What::Forget => self.forget(&order).await?,
         };
         // The requester may have gone away.
-        let _ = reply.send(CommandReply::new(ok, text));
+        let _ = reply.send(said);
         self.advance(&order).await
     }
 
-    /// Whether it was done, and what is said of it.
-    async fn steer(&mut self, name: &str, word: Word) -> Result<(bool, String), Over> {
+    async fn steer(&mut self, name: &str, word: Word) -> Result<CommandReply, Over> {
         let Some((rollout, group)) = self.look(name, self.goes.get(name)) else {
             let text = if self.groups.contains_key(name) {
                 format!("nothing is published of the order {name}")
@@ -497,7 +497,7 @@ impl Rollouts {
                     "the collector that leads has no order {name} in its configuration, and spreads nothing of it"
                 )
             };
-            return Ok((false, text));
+            return Ok(CommandReply::new(false, text));
         };
         let generation = rollout.go.generation;
         let passed: Vec<&str> = rollout.held_by.iter().map(|holder| &*holder.host).collect();
@@ -508,21 +508,24 @@ impl Rollouts {
             Word::Skip => format!("{name}: goes on without {}", passed.join(", ")),
         };
         let ok = self.write(name, &group, rollout.told(word)).await?;
-        Ok((ok, if ok { text } else { "the store did not take it; nothing was changed".to_owned() }))
+        let text = if ok { text } else { "the store did not take it; nothing was changed".to_owned() };
+        Ok(CommandReply::new(ok, text))
     }
 
-    /// The same of an order that no collector remembers: what is published of it may have been left by one that is gone.
-    async fn forget(&mut self, name: &str) -> Result<(bool, String), Over> {
+    /// Withdraws an order that no collector remembers: its rows may have been left by one that is gone.
+    async fn forget(&mut self, name: &str) -> Result<CommandReply, Over> {
         // Its entry may be newer than the last listing.
         if self.configs.borrow().orders.iter().any(|order| *order.name == *name) {
-            let text = "remove its entry from the configuration first, then run this again";
-            return Ok((false, format!("{name} is configured: {text}")));
+            let text = "is in the configuration of the running collector: reload it, then run this again";
+            return Ok(CommandReply::new(false, format!("{name} {text}")));
         }
         let mut rows = Vec::new();
         for prefix in [PUBLICATIONS, GOES] {
             match self.shared.list(prefix).await {
                 Ok(listing) => rows.extend(listing.rows.into_iter().map(|row| row.key)),
-                Err(trouble) => return Ok((false, format!("{trouble}; nothing was changed"))),
+                Err(trouble) => {
+                    return Ok(CommandReply::new(false, format!("{trouble}; nothing was changed")));
+                }
             }
         }
         rows.retain(|key| match RolloutKey::parse(key) {
@@ -530,16 +533,18 @@ impl Rollouts {
             Some(RolloutKey::Seen { .. } | RolloutKey::Report { .. }) | None => false,
         });
         if rows.is_empty() {
-            return Ok((false, "nothing of it is published".into()));
+            let data = json!({ "published": false });
+            return Ok(CommandReply { data, ..CommandReply::new(false, "nothing of it is published") });
         }
-        match self.ledger.write(rows.into_iter().map(|key| (key, None)).collect()).await {
+        let (ok, text) = match self.ledger.write(rows.into_iter().map(|key| (key, None)).collect()).await {
             Ok(()) => {
-                Ok((true, format!("{name} is published no more; hosts keep what they have installed of it")))
+                (true, format!("{name} is published no more; hosts keep what they have installed of it"))
             }
-            Err(Unwritten::Deposed) => Err(Over),
+            Err(Unwritten::Deposed) => return Err(Over),
             Err(Unwritten::Trouble(trouble)) => {
-                Ok((false, format!("{trouble}; run it again once the store is well")))
+                (false, format!("{trouble}; run it again once the store is well"))
             }
-        }
+        };
+        Ok(CommandReply::new(ok, text))
     }
 }

@@ -114,6 +114,7 @@ fn what_a_leader_does_not_know_stays_and_what_it_forgets_goes(store: StoreKind) 
         (OTHER, 2, "is configured: remove its entry"),
         ("new", 0, "is published no more"),
         ("new", 2, "nothing of it is published"),
+        ("other", 2, "nothing is remembered"),
     ] {
         let (ended, text) = fleet.say("a", &["forget", order]);
         assert!(ended == code && text.contains(part), "{order}: {ended} {text}");
