@@ -194,15 +194,12 @@ impl Course<'_> {
             (Some(held), _) => (held.since, held.not_after),
             (None, Some(installed)) => (installed.not_before, installed.not_after),
             (None, None) => {
-                let who = match stopped {
-                    Some(_) => Who::You,
-                    None if self.config.follows() => Who::Fleet,
-                    None => Who::Vendor,
+                let source = if self.config.follows() { Who::Fleet } else { Who::Vendor };
+                let (who, what) = match record.map(|record| record.phase) {
+                    Some(Phase::Collected | Phase::Deploying) => (Who::Daemon, "is about to be installed"),
+                    Some(_) | None => (source, "waits for its first certificate"),
                 };
-                let what = match record.map(|record| record.phase) {
-                    Some(Phase::Collected | Phase::Deploying) => "is about to be installed",
-                    Some(_) | None => "waits for its first certificate",
-                };
+                let who = if stopped.is_some() { Who::You } else { who };
                 return self.add(self.from, EventKind::Pending, who, what.into());
             }
         };
