@@ -76,6 +76,8 @@ pub struct Fleet {
 
 struct Host {
     child: Option<Child>,
+    /// How often it was begun again after the timer of a call had ended it.
+    restarts: usize,
 }
 
 impl Fleet {
@@ -207,7 +209,7 @@ impl Fleet {
     fn host(&mut self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name)).unwrap();
         self.write(&format!("{name}/certcollectd.toml"), text);
-        self.hosts.insert(name.to_owned(), Host { child: None });
+        self.hosts.insert(name.to_owned(), Host { child: None, restarts: 0 });
     }
 
     /// The binary on a host.
@@ -257,9 +259,9 @@ impl Fleet {
         kill_process(Pid::from_child(child), signal).unwrap();
     }
 
-    /// How often a host has led until its term was over.
+    /// How often a host has led until its term was over, or the timer of a call has ended it.
     pub fn times_deposed(&self, name: &str) -> usize {
-        self.read(&format!("{name}/log")).matches(" leads no more").count()
+        self.read(&format!("{name}/log")).matches(" leads no more").count() + self.hosts[name].restarts
     }
 
     /// Waits for one more call at the vendor.
@@ -364,7 +366,7 @@ impl Fleet {
         published.is_some_and(|it| Some(it.leaf.to_pem()) == self.newest(order))
     }
 
-    /// What a host has installed of an order is the vendor's newest certificate, and it has said so.
+    /// What a host has installed of an order is the vendor's newest certificate.
     pub fn is_up_to_date(&self, host: &str, order: usize) -> bool {
         let shown = self.read(&format!("{host}/out/{}/cert.pem", self.orders[order]));
         Some(shown) == self.newest(order)
@@ -382,12 +384,17 @@ impl Fleet {
         }
     }
 
+    pub fn restarts(&self) -> usize {
+        self.hosts.values().map(|host| host.restarts).sum()
+    }
+
     fn restart_ended(&mut self) {
         let names: Vec<String> = self.hosts.keys().cloned().collect();
         for name in names {
             if let Some(status) = self.ended(&name) {
                 assert_eq!(status.signal(), ENDED_BY_TIMER, "{name}: {status}");
                 self.begin(&name);
+                self.hosts.get_mut(&name).expect("it was made").restarts += 1;
             }
         }
     }

@@ -57,7 +57,9 @@ fn a_report_that_was_lost_is_made_again(store: StoreKind) {
     fleet.issue(0);
     fleet.until("its hook is at work", |fleet| {
         let report = fleet.report(HOST, ORDER).filter(|report| report.generation == 2);
-        report.is_some_and(|report| report.state == State::Working && report.reason.to_string().contains("hook"))
+        report.is_some_and(|report| {
+            report.state == State::Working && report.reason.to_string().contains("hook")
+        })
     });
     // It would write anew how far the generation may spread, which has the host look at it again.
     fleet.kill("a");

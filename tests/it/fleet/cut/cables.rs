@@ -64,9 +64,10 @@ fn pull_cables(mut network: Network, store: StoreKind) {
     figure(&format!(
         "{store}, each on a machine of its own: {rounds} times a leader's cable to the store pulled out, {rounds} times that to the \
          vendor, and {rounds} times the store's: {} calls in {} terms, 0 at once, 0 early, 0 after the lease, the newest published \
-         and installed; from seed {seed}",
+         and installed, {} processes ended by their timer; from seed {seed}",
         fleet.calls(),
         fleet.next_leader(0).1,
+        fleet.restarts(),
     ));
 }
 

@@ -28,7 +28,7 @@ fn what_becomes_urgent_is_let_in_although_nothing_changes() {
     assert_eq!(code, 0, "{text}");
     fleet.issue(0);
     fleet.until("the next one is published", |fleet| fleet.is_published(0));
-    assert!(clock::now().unix() < urgent, "this machine is too slow for the test");
+    assert!(clock::now().unix() < urgent - 2, "this machine is too slow for the test");
     loop {
         let is_let_in = fleet.is_up_to_date(HOST, 0);
         if clock::now().unix() >= urgent {
