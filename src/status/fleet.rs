@@ -244,7 +244,7 @@ impl FleetStatus {
             Role::Follower => None,
         };
         let mut status = FleetStatus::blank(fleet, name, vitals, now);
-        // What it reads is read here too; what it writes may still be refused.
+        // This command has read the store; the daemon may still fail to write there.
         let health = vitals.map(|vitals| vitals.store);
         let health = health.filter(|health| matches!(health, StoreHealth::Full | StoreHealth::Away));
         status.store = match back {
