@@ -18,6 +18,9 @@ const HISTORY: &str = "\
     CREATE TRIGGER remember AFTER INSERT OR UPDATE ON certcollectd_rows FOR EACH ROW WHEN (NEW.value IS NOT NULL) \
     EXECUTE FUNCTION remember()";
 
+/// A primary that becomes a standby is there again soon; and hundreds of hosts have room.
+const SETTINGS: [&str; 2] = ["wal_retrieve_retry_interval=100ms", "max_connections=1000"];
+
 /// Ended when it is dropped.
 pub enum Backend {
     /// Members of etcd.
@@ -207,7 +210,7 @@ impl Servers {
     fn start(places: Vec<Place>) -> Option<Servers> {
         let mut places = places.into_iter();
         let first = places.next().expect("there is one at least");
-        let primary = Server::start_on(first, &["wal_retrieve_retry_interval=100ms"])?;
+        let primary = Server::start_on(first, &SETTINGS)?;
         // Makes the table.
         block_on(primary.connect().list("")).unwrap();
         primary.psql("fleet", HISTORY);

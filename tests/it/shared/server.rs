@@ -85,7 +85,9 @@ impl Server {
     /// The same in this place.
     pub fn standby_on(&self, place: Place) -> Server {
         // Sooner than the five seconds that are usual, it is there again when this one is.
-        let mut standby = Server::prepare(place, &["wal_retrieve_retry_interval=100ms"]).unwrap();
+        let mut more = vec!["wal_retrieve_retry_interval=100ms"];
+        more.extend(self.more.iter().map(String::as_str));
+        let mut standby = Server::prepare(place, &more).unwrap();
         standby.follow(self);
         standby
     }
