@@ -11,7 +11,6 @@ use crate::shared::pooler::Pooler;
 const COLLECTORS: [&str; 2] = ["a", "b"];
 
 #[test]
-#[ignore = "tests/proof runs it: each change is seen after half a minute"]
 fn a_fleet_behind_a_pooler_is_only_slower() {
     let Some(mut backend) = Backend::start(StoreKind::Postgres, 1) else {
         return println!("PROOF-SKIP PostgreSQL is not installed");

@@ -90,7 +90,6 @@ fn cpu(fleet: &Fleet, host: &str) -> f64 {
 }
 
 #[test]
-#[ignore = "tests/proof runs it: thousands of hosts"]
 fn one_leader_leads_thousands_of_hosts() {
     let count = number("FLEET_HOSTS", 1000);
     println!("FLEET_HOSTS={count}");
